@@ -1,0 +1,1 @@
+"""Equations to machine code. Nothing here knows torch: kernels take addresses and sizes."""

@@ -1,0 +1,50 @@
+"""The block of 64-bit integers through which a kernel gets its addresses and sizes.
+
+All matrices are row-major; strides count elements. A sequence buffer has one row for each (step, batch row).
+"""
+
+import ctypes
+from collections.abc import Mapping
+
+NAMES = (
+    "threads",  # how many threads to ask for
+    "fork",  # address of GOMP_parallel, or 0
+    "thread_number",  # address of omp_get_thread_num
+    "team_size",  # address of omp_get_num_threads
+    "yield_processor",  # address of sched_yield, or 0
+    "barrier",  # address of one int64, 0 at the start
+    "split_units",  # 1: threads share the units and meet at a barrier after each step; 0: they share the batch rows
+    "steps",
+    "batch",
+    "reverse",  # 1: time runs from the last step to the first
+    "columns",  # (steps, batch, column_stride) input projections in, pre-activations out
+    "column_stride",
+    "token_ids",  # (steps, batch) int64 rows of `token_table`, or 0: use the projections in `columns`
+    "token_table",  # (symbols, gates * hidden)
+    "recurrent_bias",  # (gates * hidden)
+    "weight",  # (gates * hidden, hidden) R as torch keeps it
+    "packed",  # R as this kernel wants it
+    "output",  # (steps, batch, output_stride) the first state
+    "output_stride",
+    "initial",  # (states, batch, hidden) states before the first step
+    "others",  # (states - 1, steps, batch, hidden) the other states
+    "output_gradient",  # (steps, batch, ...) with the two strides below
+    "output_gradient_step",
+    "output_gradient_row",
+    "column_gradients",  # (steps, batch, column_stride)
+    "state_gradients",  # (states, batch, hidden): of the final states in, of the initial states out
+    "inputs",  # (batch, input_stride) for a projection
+    "input_stride",
+    "input_size",
+    "bias",  # (gates * hidden) start of a projection
+)
+INDEX = {name: index for index, name in enumerate(NAMES)}
+Block = ctypes.c_int64 * len(NAMES)
+
+
+def block(values: Mapping[str, int]) -> ctypes.Array[ctypes.c_int64]:
+    """An argument block with the given values, zero elsewhere."""
+    made = Block()
+    for name, value in values.items():
+        made[INDEX[name]] = value
+    return made

@@ -1,0 +1,54 @@
+"""What this processor is, and how wide its vectors are."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import llvmlite.binding as llvm
+
+
+@dataclass(frozen=True)
+class Host:
+    """The processor kernels are compiled for: vector width in bytes and number of vector registers."""
+
+    triple: str
+    processor: str
+    features: str
+    vector_bytes: int
+    registers: int
+
+
+@cache
+def initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@cache
+def host() -> Host:
+    """The processor of this machine.
+
+    AVX-512 has 32 registers of 64 bytes, AVX2 16 of 32, NEON 32 of 16, plain SSE 16 of 16.
+    """
+    initialise()
+    triple = llvm.get_process_triple()
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f") and features.get("avx512vl") and features.get("avx512dq"):
+        width, registers = 64, 32
+    elif features.get("avx2") and features.get("fma"):
+        width, registers = 32, 16
+    elif triple.startswith(("aarch64", "arm64")):
+        width, registers = 16, 32
+    else:
+        width, registers = 16, 16
+    text = features.flatten()
+    if width == 64:
+        text += ",-prefer-256-bit"
+    return Host(triple, llvm.get_host_cpu_name(), text, width, registers)
+
+
+def target_machine(host: Host) -> llvm.TargetMachine:
+    initialise()
+    target = llvm.Target.from_triple(host.triple)
+    return target.create_target_machine(
+        cpu=host.processor, features=host.features, opt=3, reloc="pic", codemodel="small"
+    )

@@ -1,0 +1,228 @@
+"""Vectors of one element type: loads, stores, arithmetic and the elementary functions, accurate to a few ulp.
+
+No flag that lets LLVM reassociate is used: the rounding trick in `exponential` depends on the order as written.
+"""
+
+import struct
+from collections.abc import Callable
+from functools import cache
+
+import mpmath
+from llvmlite import ir
+
+from ricorso.kernels.program import Instruction, Program
+
+I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+POINTER = ir.PointerType()
+Value = ir.Value
+
+
+@cache
+def _polynomial(kind: str, terms: int) -> tuple[float, ...]:
+    """Near-minimax coefficients, highest power first, of (exp(r)-1)/r or of atanh(s)/s in powers of s*s."""
+    with mpmath.workdps(40):
+        if kind == "expm1":
+            bound = mpmath.log(2) / 2 * mpmath.mpf("1.01")
+            fitted = mpmath.chebyfit(lambda r: mpmath.expm1(r) / r if r else mpmath.mpf(1), [-bound, bound], terms)
+        else:
+            top = mpmath.mpf("0.0296")
+            fitted = mpmath.chebyfit(
+                lambda q: mpmath.atanh(mpmath.sqrt(q)) / mpmath.sqrt(q) if q else mpmath.mpf(1), [0, top], terms
+            )
+        return tuple(float(c) for c in fitted)
+
+
+class Vectors:
+    """Emits vector code through `builder` for float32 or float64."""
+
+    def __init__(self, builder: ir.IRBuilder, dtype: str, lanes: int) -> None:
+        self.builder = builder
+        self.single = dtype == "float32"
+        self.lanes = lanes
+        self.scalar = ir.FloatType() if self.single else ir.DoubleType()
+        self.bits = ir.VectorType(I32 if self.single else I64, lanes)
+        self.type = ir.VectorType(self.scalar, lanes)
+        self.size = 4 if self.single else 8
+
+    def intrinsic(self, name: str, result: ir.Type, arguments: list[Value]) -> Value:
+        module = self.builder.module
+        function = module.globals.get(name)
+        if function is None:
+            function = ir.Function(module, ir.FunctionType(result, [a.type for a in arguments]), name)
+        return self.builder.call(function, arguments)
+
+    @property
+    def _suffix(self) -> str:
+        return f"v{self.lanes}f{32 if self.single else 64}"
+
+    def constant(self, value: float) -> Value:
+        if self.single:
+            value = struct.unpack("f", struct.pack("f", value))[0]
+        return ir.Constant(self.type, [value] * self.lanes)
+
+    def _integer(self, value: int) -> Value:
+        return ir.Constant(self.bits, [value] * self.lanes)
+
+    def address(self, base: Value, index: Value) -> Value:
+        return self.builder.gep(base, [index], source_etype=self.scalar)
+
+    def load(self, address: Value, mask: Value | None = None) -> Value:
+        if mask is None:
+            return self.builder.load(address, typ=self.type, align=self.size)
+        name = f"llvm.masked.load.{self._suffix}.p0"
+        return self.intrinsic(name, self.type, [address, I32(self.size), mask, self.constant(0.0)])
+
+    def store(self, value: Value, address: Value, mask: Value | None = None) -> None:
+        if mask is None:
+            self.builder.store(value, address, align=self.size)
+            return
+        name = f"llvm.masked.store.{self._suffix}.p0"
+        self.intrinsic(name, ir.VoidType(), [value, address, I32(self.size), mask])
+
+    def gather(self, addresses: Value, mask: Value) -> Value:
+        name = f"llvm.masked.gather.{self._suffix}.v{self.lanes}p0"
+        return self.intrinsic(name, self.type, [addresses, I32(self.size), mask, self.constant(0.0)])
+
+    def splat(self, scalar: Value) -> Value:
+        undefined = ir.Constant(self.type, ir.Undefined)
+        single = self.builder.insert_element(undefined, scalar, I32(0))
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(single, undefined, zeros)
+
+    def broadcast(self, address: Value) -> Value:
+        return self.splat(self.builder.load(address, typ=self.scalar, align=self.size))
+
+    def lane_mask(self, first: Value, limit: Value) -> Value:
+        """Lanes whose index `first + lane` is below `limit` (both int64)."""
+        wide = ir.VectorType(I64, self.lanes)
+        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        left = self.builder.sub(limit, first)
+        vector = self.builder.insert_element(ir.Constant(wide, ir.Undefined), left, I32(0))
+        vector = self.builder.shuffle_vector(vector, ir.Constant(wide, ir.Undefined), zeros)
+        return self.builder.icmp_signed("<", ir.Constant(wide, list(range(self.lanes))), vector)
+
+    def fma(self, a: Value, b: Value, c: Value) -> Value:
+        return self.intrinsic(f"llvm.fma.{self._suffix}", self.type, [a, b, c])
+
+    def clamp(self, value: Value, low: float, high: float) -> Value:
+        """NaN stays NaN: a comparison with it is false, so it is never replaced."""
+        below = self.builder.fcmp_ordered("<", value, self.constant(low))
+        value = self.builder.select(below, self.constant(low), value)
+        above = self.builder.fcmp_ordered(">", value, self.constant(high))
+        return self.builder.select(above, self.constant(high), value)
+
+    def _horner(self, coefficients: tuple[float, ...], x: Value) -> Value:
+        total = self.constant(coefficients[0])
+        for coefficient in coefficients[1:]:
+            total = self.fma(total, x, self.constant(coefficient))
+        return total
+
+    def exponential(self, x: Value) -> tuple[Value, Value]:
+        """Two values s, e with exp(x) = s + s * e, for |x| within the range of the type."""
+        mantissa, magic = (23, 1.5 * 2.0**23) if self.single else (52, 1.5 * 2.0**52)
+        high = 0.693359375 if self.single else 0.6931471803691238
+        low = float(mpmath.log(2) - mpmath.mpf(high))
+        shifted = self.fma(x, self.constant(1.4426950408889634), self.constant(magic))
+        n = self.builder.fsub(shifted, self.constant(magic))
+        r = self.fma(n, self.constant(-high), x)
+        r = self.fma(n, self.constant(-low), r)
+        e = self.builder.fmul(r, self._horner(_polynomial("expm1", 6 if self.single else 11), r))
+        exponent = self.builder.shl(self.builder.bitcast(shifted, self.bits), self._integer(mantissa))
+        one = self.builder.bitcast(self.constant(1.0), self.bits)
+        return self.builder.bitcast(self.builder.add(exponent, one), self.type), e
+
+    def exp(self, x: Value) -> Value:
+        limits = (-87.3, 88.7) if self.single else (-708.3, 709.7)
+        s, e = self.exponential(self.clamp(x, *limits))
+        return self.fma(s, e, s)
+
+    def expm1(self, x: Value) -> Value:
+        s, e = self.exponential(x)
+        return self.fma(s, e, self.builder.fsub(s, self.constant(1.0)))
+
+    def sigmoid(self, x: Value) -> Value:
+        one = self.constant(1.0)
+        return self.builder.fdiv(one, self.builder.fadd(one, self.exp(self.builder.fneg(x))))
+
+    def tanh(self, x: Value) -> Value:
+        bound = 19.0 if self.single else 40.0
+        m = self.expm1(self.clamp(self.builder.fadd(x, x), -bound, bound))
+        return self.builder.fdiv(m, self.builder.fadd(m, self.constant(2.0)))
+
+    def log(self, x: Value) -> Value:
+        """Zero and below give -inf and NaN as they should; subnormal numbers count as zero."""
+        mantissa, bias, half = (23, 127, 0x3F3504F3) if self.single else (52, 1023, 0x3FE6A09E667F3BCD)
+        bits = self.builder.bitcast(x, self.bits)
+        exponent = self.builder.ashr(self.builder.sub(bits, self._integer(half)), self._integer(mantissa))
+        m = self.builder.bitcast(self.builder.sub(bits, self.builder.shl(exponent, self._integer(mantissa))), self.type)
+        n = self.builder.sitofp(exponent, self.type)
+        s = self.builder.fdiv(self.builder.fsub(m, self.constant(1.0)), self.builder.fadd(m, self.constant(1.0)))
+        series = self._horner(_polynomial("atanh", 4 if self.single else 10), self.builder.fmul(s, s))
+        part = self.builder.fmul(self.builder.fadd(s, s), series)
+        value = self.fma(n, self.constant(float(mpmath.log(2))), part)
+        infinite = self.builder.fcmp_ordered("==", x, self.constant(float("inf")))
+        value = self.builder.select(infinite, x, value)
+        tiny = self.builder.fcmp_unordered("<", x, self.constant(2.0 ** (1 - bias)))
+        negative = self.builder.fcmp_unordered("<", x, self.constant(0.0))
+        value = self.builder.select(tiny, self.constant(float("-inf")), value)
+        return self.builder.select(negative, self.constant(float("nan")), value)
+
+    def relu(self, x: Value) -> Value:
+        negative = self.builder.fcmp_ordered("<", x, self.constant(0.0))
+        return self.builder.select(negative, self.constant(0.0), x)
+
+    def step(self, x: Value) -> Value:
+        positive = self.builder.fcmp_ordered(">", x, self.constant(0.0))
+        return self.builder.select(positive, self.constant(1.0), self.constant(0.0))
+
+    def where(self, condition: Value, a: Value, b: Value) -> Value:
+        return self.builder.select(self.builder.fcmp_ordered(">", condition, self.constant(0.0)), a, b)
+
+    def maximum(self, a: Value, b: Value) -> Value:
+        return self.builder.select(self.builder.fcmp_unordered("<", a, b), b, a)
+
+    def absolute(self, x: Value) -> Value:
+        return self.intrinsic(f"llvm.fabs.{self._suffix}", self.type, [x])
+
+    def softplus(self, x: Value) -> Value:
+        """max(x, 0) + log(1 + exp(-|x|)), which does not overflow."""
+        rest = self.exp(self.builder.fneg(self.absolute(x)))
+        return self.builder.fadd(self.relu(x), self.log(self.builder.fadd(self.constant(1.0), rest)))
+
+    def run(self, program: Program, inputs: dict[str, Value]) -> dict[str, Value]:
+        """Emit a program; inputs and outputs by name."""
+        results: list[Value] = []
+        for instruction in program.instructions:
+            results.append(self._instruction(instruction, results, inputs))
+        return {name: results[index] for name, index in program.outputs}
+
+    def _instruction(self, instruction: Instruction, results: list[Value], inputs: dict[str, Value]) -> Value:
+        if instruction.operation == "input":
+            return inputs[instruction.name]
+        if instruction.operation == "constant":
+            return self.constant(instruction.value)
+        arguments = [results[index] for index in instruction.arguments]
+        return self._operations[instruction.operation](*arguments)
+
+    @property
+    def _operations(self) -> dict[str, Callable[..., Value]]:
+        b = self.builder
+        # "contract" lets LLVM fuse a product with the sum it feeds; it never changes the order of operations.
+        fuse = ("contract",)
+        return {
+            "add": lambda x, y: b.fadd(x, y, flags=fuse),
+            "subtract": lambda x, y: b.fsub(x, y, flags=fuse),
+            "multiply": lambda x, y: b.fmul(x, y, flags=fuse),
+            "divide": b.fdiv,
+            "sqrt": lambda x: self.intrinsic(f"llvm.sqrt.{self._suffix}", self.type, [x]),
+            "exp": self.exp,
+            "log": self.log,
+            "sigmoid": self.sigmoid,
+            "tanh": self.tanh,
+            "relu": self.relu,
+            "softplus": self.softplus,
+            "abs": self.absolute,
+            "step": self.step,
+            "maximum": self.maximum,
+            "where": self.where,
+        }

@@ -1,0 +1,117 @@
+"""The straight-line program that every emitter reads: numbered instructions over a small set of operations."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from ricorso.equations.cell import Cell
+from ricorso.equations.derive import Assignment, adjoint, elementary
+from ricorso.equations.symbols import BY_FUNCTION
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """`operation` applied to earlier results. A constant carries its `value`, an input its `name`."""
+
+    operation: str
+    arguments: tuple[int, ...] = ()
+    value: float = 0.0
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """Instructions in order, and for each output its name and the number of its instruction."""
+
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[tuple[str, int], ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(i.name for i in self.instructions if i.operation == "input")
+
+
+def forward_program(cell: Cell) -> Program:
+    """Gates and old states in, new states out (named as the states)."""
+    outputs = [(state.name, state.new) for state in cell.states]
+    return _compile(elementary(cell), outputs)
+
+
+def backward_program(cell: Cell) -> Program:
+    """Gates, old states and gradients of new states (`d_<state>_new`) in; gradients `d_<leaf>`, `d_<state>` out."""
+    derived = adjoint(cell)
+    outputs = [(f"d_{leaf.name}", e) for leaf, e in zip(cell.leaves, derived.of_leaves, strict=True)]
+    outputs += [(f"d_{state.name}", e) for state, e in zip(cell.states, derived.of_states, strict=True)]
+    return _compile([*elementary(cell), *derived.assignments], outputs)
+
+
+def _compile(assignments: Iterable[Assignment], outputs: Sequence[tuple[str, sp.Expr]]) -> Program:
+    expressions = {assignment.symbol: assignment.expression for assignment in assignments}
+    builder = _Builder(expressions)
+    return Program(
+        outputs=tuple((name, builder.number(expression)) for name, expression in outputs),
+        instructions=tuple(builder.instructions),
+    )
+
+
+class _Builder:
+    """Numbers every distinct value once; only what the outputs need is ever emitted."""
+
+    def __init__(self, expressions: dict[sp.Symbol, sp.Expr]) -> None:
+        self.expressions = expressions
+        self.instructions: dict[Instruction, int] = {}
+
+    def number(self, expression: sp.Expr) -> int:
+        if expression in self.expressions:
+            return self.number(self.expressions[expression])
+        if expression.is_Symbol:
+            return self._emit(Instruction("input", name=expression.name))
+        if expression.is_number:
+            return self._emit(Instruction("constant", value=float(expression)))
+        if expression.is_Add:
+            return self._sum(expression)
+        if expression.is_Mul:
+            return self._product(expression)
+        if expression.is_Pow:
+            return self._power(expression.base, expression.exp)
+        name = BY_FUNCTION[type(expression)].name
+        return self._emit(Instruction(name, tuple(self.number(a) for a in expression.args)))
+
+    def _emit(self, instruction: Instruction) -> int:
+        return self.instructions.setdefault(instruction, len(self.instructions))
+
+    def _sum(self, expression: sp.Expr) -> int:
+        positive = [term for term in expression.args if not term.could_extract_minus_sign()]
+        negative = [-term for term in expression.args if term.could_extract_minus_sign()]
+        total = self._chain("add", positive) if positive else self._emit(Instruction("constant", value=0.0))
+        for term in negative:
+            total = self._emit(Instruction("subtract", (total, self.number(term))))
+        return total
+
+    def _product(self, expression: sp.Expr) -> int:
+        below = [f for f in expression.args if f.is_Pow and f.exp.is_number and f.exp < 0]
+        above = [f for f in expression.args if f not in below]
+        numerator = self._chain("multiply", above) if above else self._emit(Instruction("constant", value=1.0))
+        if not below:
+            return numerator
+        denominator = self._chain("multiply", [1 / f for f in below])
+        return self._emit(Instruction("divide", (numerator, denominator)))
+
+    def _chain(self, operation: str, terms: Sequence[sp.Expr]) -> int:
+        result = self.number(terms[0])
+        for term in terms[1:]:
+            result = self._emit(Instruction(operation, (result, self.number(term))))
+        return result
+
+    def _power(self, base: sp.Expr, exponent: sp.Expr) -> int:
+        if exponent.is_Integer and 0 < exponent <= 8:
+            return self._chain("multiply", [base] * int(exponent))
+        if exponent.is_number and exponent < 0:
+            one = self._emit(Instruction("constant", value=1.0))
+            return self._emit(Instruction("divide", (one, self.number(base**-exponent))))
+        if exponent == sp.Rational(1, 2):
+            return self._emit(Instruction("sqrt", (self.number(base),)))
+        logarithm = self._emit(Instruction("log", (self.number(base),)))
+        factor = self._emit(Instruction("constant", value=float(exponent)))
+        return self._emit(Instruction("exp", (self._emit(Instruction("multiply", (logarithm, factor))),)))

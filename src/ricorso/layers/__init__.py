@@ -1,0 +1,5 @@
+"""Recurrent layers for torch."""
+
+from ricorso.layers.recurrent import Recurrent
+
+__all__ = ["Recurrent"]

@@ -1,0 +1,197 @@
+"""Any cell as a torch layer: stacked, in both directions, with torch.nn's call and parameter names."""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from ricorso.cells import get_cell
+from ricorso.engine import naive
+from ricorso.engine.operator import forward as compiled_forward
+from ricorso.engine.operator import register
+from ricorso.engine.path import Path, choose
+from ricorso.equations.cell import Cell
+from ricorso.errors import ShapeError, UsageError
+
+States = Tensor | tuple[Tensor, ...]
+
+
+class Recurrent(nn.Module):
+    """A stack of recurrent layers of any cell.
+
+    cell: a name from `ricorso.cells` or a Cell of your own. input_size: features, or number of symbols when the
+    input is token ids. The other arguments are those of torch.nn.LSTM; parameters have the same names and shapes,
+    gates stacked in the order of `cell.gates`.
+
+    Call: `output, states = layer(input, states=None)`.
+    input: (time, batch, input_size), with batch_first (batch, time, input_size), unbatched (time, input_size); or
+    token ids of an integer type without the last dimension. output: the top layer's output at every step, directions
+    side by side. states: (layers * directions, batch, hidden_size), a tuple of these for cells with several states.
+
+    Raises UsageError for wrong arguments and ShapeError for inputs that do not fit.
+
+    >>> import torch
+    >>> layer = Recurrent("lstm", 3, 5)
+    >>> output, (h, c) = layer(torch.zeros(7, 2, 3))
+    >>> tuple(output.shape), tuple(h.shape)
+    ((7, 2, 5), (1, 2, 5))
+    """
+
+    def __init__(
+        self,
+        cell: str | Cell,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.cell = get_cell(cell)
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise UsageError(f"{name} must be a whole number of at least 1, not {size!r}.")
+        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+            raise UsageError(f"dropout must be a probability between 0 and 1, not {dropout!r}.")
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                f"dropout={dropout} acts between layers and there is only one; it has no effect.", stacklevel=2
+            )
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
+        self.dropout = float(dropout)
+        self._key = register(self.cell)
+        self._path: Path | None = None
+        for name, shape in self._parameter_shapes().items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+        self.reset_parameters()
+
+    @property
+    def _directions(self) -> tuple[str, ...]:
+        return ("", "_reverse") if self.bidirectional else ("",)
+
+    def _parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        rows = len(self.cell.gates) * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.num_layers):
+            columns = self.input_size if layer == 0 else self.hidden_size * len(self._directions)
+            for direction in self._directions:
+                end = f"l{layer}{direction}"
+                shapes |= {f"weight_ih_{end}": (rows, columns), f"weight_hh_{end}": (rows, self.hidden_size)}
+                if self.bias:
+                    shapes |= {f"bias_ih_{end}": (rows,), f"bias_hh_{end}": (rows,)}
+        return shapes
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters uniformly from +-1/sqrt(hidden_size), as torch.nn does."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    @property
+    def path(self) -> str:
+        """Which way the last call ran, and why."""
+        return str(self._path) if self._path else "not called yet"
+
+    def extra_repr(self) -> str:
+        text = f"{self.cell.name}, {self.input_size}, {self.hidden_size}"
+        for name, usual in (("num_layers", 1), ("bias", True), ("batch_first", False), ("dropout", 0.0)):
+            if getattr(self, name) != usual:
+                text += f", {name}={getattr(self, name)}"
+        return text + (", bidirectional=True" if self.bidirectional else "")
+
+    def forward(self, input: Tensor, states: States | None = None) -> tuple[Tensor, States]:
+        x, batched = self._time_major(input)
+        initial = self._initial(x, states, batched)
+        finals: list[Tensor] = []
+        number = 0
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction in self._directions:
+                output, final = self._one(x, initial[:, number], f"l{layer}{direction}", bool(direction))
+                outputs.append(output)
+                finals.append(final)
+                number += 1
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+            if self.dropout and layer < self.num_layers - 1:
+                x = nn.functional.dropout(x, self.dropout, self.training)
+        last = finals[0].unsqueeze(1) if len(finals) == 1 else torch.stack(finals, 1)
+        if not batched:
+            x, last = x.squeeze(1), last.squeeze(2)
+        elif self.batch_first:
+            x = x.transpose(0, 1)
+        parts = last.unbind(0)
+        return x, parts[0] if len(parts) == 1 else parts
+
+    def _one(self, x: Tensor, initial: Tensor, end: str, reverse: bool) -> tuple[Tensor, Tensor]:
+        weights = [getattr(self, f"weight_{kind}_{end}") for kind in ("ih", "hh")]
+        biases = [getattr(self, f"bias_{kind}_{end}") if self.bias else None for kind in ("ih", "hh")]
+        self._path = choose(self.cell, x, weights[1], peer=False)
+        if self._path.name == "llvm":
+            output, final, _, _ = compiled_forward(x, *weights, *biases, initial, self._key, reverse)
+            return output, final
+        return naive.run(self.cell, x, *weights, *biases, initial, reverse)
+
+    def _time_major(self, input: Tensor) -> tuple[Tensor, bool]:
+        tokens = not input.is_floating_point()
+        features = 0 if tokens else 1
+        if input.dim() not in (1 + features, 2 + features):
+            wanted = "token ids (time, batch) or (time)" if tokens else "(time, batch, features) or (time, features)"
+            raise ShapeError(f"`input` has {input.dim()} dimensions {tuple(input.shape)}; wanted {wanted}.")
+        if features and input.shape[-1] != self.input_size:
+            raise ShapeError(
+                f"`input` has {input.shape[-1]} features; this {type(self).__name__} was built with "
+                f"input_size={self.input_size}. Rebuild it, or check what feeds it."
+            )
+        weight = self.weight_ih_l0
+        if features and input.dtype != weight.dtype:
+            raise ShapeError(f"`input` is {input.dtype} and the weights are {weight.dtype}; convert one of the two.")
+        if input.device != weight.device:
+            raise ShapeError(f"`input` is on {input.device} and the weights on {weight.device}; move one of the two.")
+        if tokens:
+            self._check_tokens(input)
+            input = input.long()
+        batched = input.dim() == 2 + features
+        if not batched:
+            return input.unsqueeze(1), False
+        return (input.transpose(0, 1) if self.batch_first else input), True
+
+    def _check_tokens(self, input: Tensor) -> None:
+        if input.dtype == torch.bool or input.is_complex():
+            raise ShapeError(f"`input` is {input.dtype}; wanted features of a float type or integer token ids.")
+        if torch.compiler.is_compiling() or input.numel() == 0:
+            return
+        low, high = (int(value) for value in input.aminmax())
+        if low < 0 or high >= self.input_size:
+            raise ShapeError(
+                f"`input` holds token ids from {low} to {high}; this {type(self).__name__} was built with "
+                f"input_size={self.input_size}, so ids must be 0 to {self.input_size - 1}."
+            )
+
+    def _initial(self, x: Tensor, states: States | None, batched: bool) -> Tensor:
+        """(states, layers * directions, batch, hidden_size)."""
+        count, rows = len(self.cell.states), self.num_layers * len(self._directions)
+        shape = (rows, x.shape[1], self.hidden_size)
+        weight = self.weight_hh_l0
+        if states is None:
+            return weight.new_zeros(count, *shape)
+        given = (states,) if isinstance(states, Tensor) else tuple(states)
+        if len(given) != count:
+            names = ", ".join(state.name for state in self.cell.states)
+            raise ShapeError(f"`states` holds {len(given)} tensors; {self.cell.name} has {count} ({names}).")
+        wanted = shape if batched else (rows, self.hidden_size)
+        for tensor, state in zip(given, self.cell.states, strict=True):
+            if tuple(tensor.shape) != wanted:
+                raise ShapeError(f"State {state.name} has shape {tuple(tensor.shape)}; wanted {wanted}.")
+            if tensor.dtype != weight.dtype or tensor.device != weight.device:
+                raise ShapeError(
+                    f"State {state.name} is {tensor.dtype} on {tensor.device}; the weights are {weight.dtype} on "
+                    f"{weight.device}."
+                )
+        stacked = torch.stack(given) if count > 1 else given[0].unsqueeze(0)
+        return stacked if batched else stacked.unsqueeze(2)
