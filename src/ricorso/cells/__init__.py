@@ -1,7 +1,7 @@
 """The catalogue: every cell that can be asked for by name."""
 
 from ricorso.cells.carry import CARRY
-from ricorso.cells.elman import ELMAN_RELU, ELMAN_SIGMOID, ELMAN_TANH
+from ricorso.cells.elman import ELMAN_RELU, ELMAN_SIGMOID, ELMAN_TANH, elman
 from ricorso.cells.gru import GRU
 from ricorso.cells.lstm import LSTM
 from ricorso.equations import Cell
@@ -10,7 +10,7 @@ from ricorso.errors import UsageError, did_you_mean
 CATALOGUE = {cell.name: cell for cell in (ELMAN_TANH, ELMAN_RELU, ELMAN_SIGMOID, LSTM, GRU, CARRY)}
 ALIASES = {"rnn": "elman_tanh", "elman": "elman_tanh"}
 
-__all__ = ["ALIASES", "CARRY", "CATALOGUE", "ELMAN_RELU", "ELMAN_SIGMOID", "ELMAN_TANH", "GRU", "LSTM", "get_cell"]
+__all__ = ["ALIASES", "CARRY", "CATALOGUE", "ELMAN_RELU", "ELMAN_SIGMOID", "ELMAN_TANH", "GRU", "LSTM", "elman", "get_cell"]
 
 
 def get_cell(name: str | Cell) -> Cell:

@@ -76,20 +76,13 @@ def forward(
             torch.addmm(bias, rows, weight_ih.t(), out=flat)
     else:
         ids = inputs.contiguous()
-        table = weight_ih.t().contiguous() if bias is None else weight_ih.t().contiguous().add_(bias)
+        # clone, not contiguous: the transpose of a single column is contiguous already, and must not be added to.
+        table = weight_ih.t().clone(memory_format=torch.contiguous_format)
+        if bias is not None:
+            table += bias
 
     team, chosen = torch_team(), plan(kernels, steps, batch)
     barrier = torch.zeros(1, dtype=torch.int64)
-    kernels.run(
-        "pack_forward",
-        team,
-        {
-            "threads": chosen["threads"],
-            "weight": weight_hh.data_ptr(),
-            "packed": packed.data_ptr(),
-            "input_size": hidden,
-        },
-    )
     kernels.run(
         "forward",
         team,
@@ -104,6 +97,8 @@ def forward(
             "token_ids": 0 if ids is None else ids.data_ptr(),
             "token_table": 0 if table is None else table.data_ptr(),
             "recurrent_bias": recurrent_bias.data_ptr(),
+            "weight": weight_hh.data_ptr(),
+            "input_size": hidden,
             "packed": packed.data_ptr(),
             "output": output.data_ptr(),
             "output_stride": hidden,
@@ -173,11 +168,6 @@ def backward(
     team, chosen = torch_team(), plan(kernels, steps, batch)
     barrier = torch.zeros(1, dtype=torch.int64)
     kernels.run(
-        "pack_backward",
-        team,
-        {"threads": chosen["threads"], "weight": weight_hh.data_ptr(), "packed": packed.data_ptr()},
-    )
-    kernels.run(
         "backward",
         team,
         {
@@ -188,6 +178,7 @@ def backward(
             "reverse": int(reverse),
             "columns": columns.data_ptr(),
             "column_stride": kernels.columns,
+            "weight": weight_hh.data_ptr(),
             "packed": packed.data_ptr(),
             "output": output.data_ptr(),
             "output_stride": hidden,

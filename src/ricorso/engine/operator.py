@@ -5,6 +5,7 @@ as a plain loop and differentiated by torch.
 """
 
 import json
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,8 +27,24 @@ def register(cell: Cell) -> str:
     return key
 
 
+def _run_forward(  # type: ignore[no-untyped-def]
+    inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return fast.forward(_CELLS[cell], inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, reverse)
+
+
+def _run_backward(  # type: ignore[no-untyped-def]
+    d_output, d_finals, x, weight_ih, weight_hh, has_bias, initial, output, others, columns, cell, reverse, needs_input
+) -> list[Tensor]:
+    found = fast.backward(
+        _CELLS[cell], d_output, d_finals, x, weight_ih, weight_hh, has_bias, initial, output, others, columns,
+        reverse, needs_input,
+    )  # fmt: skip
+    return [gradient for gradient in found if gradient is not None]
+
+
 @torch.library.custom_op("ricorso::forward", mutates_args=())
-def forward(
+def forward_operator(
     inputs: Tensor,
     weight_ih: Tensor,
     weight_hh: Tensor,
@@ -37,10 +54,10 @@ def forward(
     cell: str,
     reverse: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return fast.forward(_CELLS[cell], inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, reverse)
+    return _run_forward(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)
 
 
-@forward.register_fake
+@forward_operator.register_fake
 def _(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse):  # type: ignore[no-untyped-def]
     states, batch, hidden = initial.shape
     steps = inputs.shape[0]
@@ -53,7 +70,7 @@ def _(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse):  
 
 
 @torch.library.custom_op("ricorso::backward", mutates_args=())
-def backward(
+def backward_operator(
     output_gradient: Tensor,
     final_gradient: Tensor,
     inputs: Tensor,
@@ -68,14 +85,13 @@ def backward(
     reverse: bool,
     needs_input: bool,
 ) -> list[Tensor]:
-    found = fast.backward(
-        _CELLS[cell], output_gradient, final_gradient, inputs, weight_ih, weight_hh, has_bias, initial, output, others,
-        columns, reverse, needs_input,
+    return _run_backward(
+        output_gradient, final_gradient, inputs, weight_ih, weight_hh, has_bias, initial, output, others, columns,
+        cell, reverse, needs_input,
     )  # fmt: skip
-    return [gradient for gradient in found if gradient is not None]
 
 
-@backward.register_fake
+@backward_operator.register_fake
 def _(  # type: ignore[no-untyped-def]
     output_gradient, final_gradient, inputs, weight_ih, weight_hh, has_bias, initial, output, others, columns, cell,
     reverse, needs_input,
@@ -96,7 +112,7 @@ def _setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
     ctx.set_materialize_grads(False)
 
 
-def _backward(ctx, d_output, d_finals, _d_others, _d_columns):  # type: ignore[no-untyped-def]
+def _backward(run, ctx, d_output, d_finals, _d_others, _d_columns):  # type: ignore[no-untyped-def]
     x, weight_ih, weight_hh, bias_ih, bias_hh, initial, output, others, columns = ctx.saved_tensors
     if d_output is None:
         d_output = output.new_zeros(1, 1, output.shape[2]).expand_as(output)
@@ -105,12 +121,11 @@ def _backward(ctx, d_output, d_finals, _d_others, _d_columns):  # type: ignore[n
     needs = x.is_floating_point() and ctx.needs_input_grad[0]
     if torch.is_grad_enabled():
         return _differentiable_backward(ctx, d_output, d_finals)
-    found = list(
-        backward(
-            d_output, d_finals, x, weight_ih, weight_hh, bias_ih is not None, initial, output, others, columns,
-            ctx.cell, ctx.reverse, needs,
-        )
+    found = run(
+        d_output, d_finals, x, weight_ih, weight_hh, bias_ih is not None, initial, output, others, columns,
+        ctx.cell, ctx.reverse, needs,
     )  # fmt: skip
+    found = list(found)
     d_x = found.pop(0) if needs else None
     d_bias_ih, d_bias_hh = (found[2], found[3]) if bias_ih is not None else (None, None)
     return d_x, found[0], found[1], d_bias_ih, d_bias_hh, found[-1], None, None
@@ -131,4 +146,42 @@ def _differentiable_backward(ctx, d_output, d_finals):  # type: ignore[no-untype
     return *gradients, None, None
 
 
-torch.library.register_autograd("ricorso::forward", _backward, setup_context=_setup_context)
+torch.library.register_autograd(
+    "ricorso::forward", partial(_backward, backward_operator), setup_context=_setup_context
+)
+
+
+class _Eager(torch.autograd.Function):
+    """The same call without the dispatcher, whose bookkeeping costs more than a short sequence takes."""
+
+    @staticmethod
+    def forward(ctx, *inputs):  # type: ignore[no-untyped-def]
+        # A separate `setup_context` would have torch inspect the signature at every call.
+        output = _run_forward(*inputs)
+        _setup_context(ctx, inputs, output)
+        return output
+
+    backward = staticmethod(partial(_backward, _run_backward))
+
+
+def forward(
+    inputs: Tensor,
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor | None,
+    bias_hh: Tensor | None,
+    initial: Tensor,
+    cell: str,
+    reverse: bool,
+) -> tuple[Tensor, Tensor]:
+    """Outputs and final states of one layer in one direction; shapes as in `naive.run`."""
+    run = forward_operator if torch.compiler.is_compiling() else _Eager.apply
+    output, finals, _, _ = run(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)
+    return output, finals
+
+
+def naive_forward(  # type: ignore[no-untyped-def]
+    inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse
+) -> tuple[Tensor, Tensor]:
+    """`forward` by the oracle."""
+    return naive.run(_CELLS[cell], inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, reverse)

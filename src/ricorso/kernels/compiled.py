@@ -39,7 +39,8 @@ class Compiled:
         arguments = block({**values, **team.arguments})
         threads = values.get("threads", 1)
         if threads > 1 and not team.fork:
-            run_in_threads(self.part[name], arguments, threads)
+            for part in KERNELS[name]:
+                run_in_threads(self.part[part], arguments, threads)
         else:
             self.whole[name](arguments)
 
@@ -90,5 +91,6 @@ def compiled(cell: Cell, dtype: str, hidden: int) -> Compiled:
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     whole = {name: Whole(engine.get_function_address(name)) for name in KERNELS}
-    part = {name: Part(engine.get_function_address(f"{name}_part")) for name in KERNELS}
+    parts = {part for stages in KERNELS.values() for part in stages}
+    part = {name: Part(engine.get_function_address(f"{name}_part")) for name in parts}
     return Compiled(shape, whole, part, engine)

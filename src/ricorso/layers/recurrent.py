@@ -2,15 +2,17 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ricorso.cells import get_cell
-from ricorso.engine import naive
+from ricorso.engine import peer
 from ricorso.engine.operator import forward as compiled_forward
-from ricorso.engine.operator import register
+from ricorso.engine.operator import naive_forward, register
 from ricorso.engine.path import Path, choose
+from ricorso.engine.stepper import Stepper
 from ricorso.equations.cell import Cell
 from ricorso.errors import ShapeError, UsageError
 
@@ -24,10 +26,12 @@ class Recurrent(nn.Module):
     input is token ids. The other arguments are those of torch.nn.LSTM; parameters have the same names and shapes,
     gates stacked in the order of `cell.gates`.
 
-    Call: `output, states = layer(input, states=None)`.
+    proj_size: for the LSTM, the size to which the output is projected (arXiv:1402.1128); runs through torch's kernel.
+
+    Call: `output, states = layer(input, hx=None)`.
     input: (time, batch, input_size), with batch_first (batch, time, input_size), unbatched (time, input_size); or
     token ids of an integer type without the last dimension. output: the top layer's output at every step, directions
-    side by side. states: (layers * directions, batch, hidden_size), a tuple of these for cells with several states.
+    side by side. hx, states: (layers * directions, batch, hidden_size), a tuple of these for cells with several states.
 
     Raises UsageError for wrong arguments and ShapeError for inputs that do not fit.
 
@@ -48,6 +52,7 @@ class Recurrent(nn.Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -65,11 +70,26 @@ class Recurrent(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.dropout = float(dropout)
+        self.proj_size = self._checked_projection(proj_size)
         self._key = register(self.cell)
         self._path: Path | None = None
         for name, shape in self._parameter_shapes().items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self.reset_parameters()
+
+    def _checked_projection(self, size: int) -> int:
+        if size == 0:
+            return 0
+        if self.cell.name != "lstm":
+            raise UsageError(f"proj_size works with the LSTM only; the cell is '{self.cell.name}'. Leave it out.")
+        if not isinstance(size, int) or not 0 < size < self.hidden_size:
+            raise UsageError(f"proj_size must be a whole number below hidden_size={self.hidden_size}, not {size!r}.")
+        return size
+
+    @property
+    def output_size(self) -> int:
+        """Features of one direction's output."""
+        return self.proj_size or self.hidden_size
 
     @property
     def _directions(self) -> tuple[str, ...]:
@@ -79,12 +99,14 @@ class Recurrent(nn.Module):
         rows = len(self.cell.gates) * self.hidden_size
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in range(self.num_layers):
-            columns = self.input_size if layer == 0 else self.hidden_size * len(self._directions)
+            columns = self.input_size if layer == 0 else self.output_size * len(self._directions)
             for direction in self._directions:
                 end = f"l{layer}{direction}"
-                shapes |= {f"weight_ih_{end}": (rows, columns), f"weight_hh_{end}": (rows, self.hidden_size)}
+                shapes |= {f"weight_ih_{end}": (rows, columns), f"weight_hh_{end}": (rows, self.output_size)}
                 if self.bias:
                     shapes |= {f"bias_ih_{end}": (rows,), f"bias_hh_{end}": (rows,)}
+                if self.proj_size:
+                    shapes |= {f"weight_hr_{end}": (self.proj_size, self.hidden_size)}
         return shapes
 
     def reset_parameters(self) -> None:
@@ -105,37 +127,65 @@ class Recurrent(nn.Module):
                 text += f", {name}={getattr(self, name)}"
         return text + (", bidirectional=True" if self.bidirectional else "")
 
-    def forward(self, input: Tensor, states: States | None = None) -> tuple[Tensor, States]:
+    def forward(self, input: Tensor, hx: States | None = None) -> tuple[Tensor, States]:
         x, batched = self._time_major(input)
-        initial = self._initial(x, states, batched)
+        initial = self._initial(x, hx, batched)
+        self._path = choose(
+            self.cell, x, self.weight_hh_l0, projected=bool(self.proj_size), layers=self.num_layers
+        )
+        if self._path.name == "torch":
+            x, last = peer.run(self.cell, x, initial, self._flat_weights(), self)
+        else:
+            x, last = self._stack(x, initial)
+        if not batched:
+            x, last = x.squeeze(1), [state.squeeze(1) for state in last]
+        elif self.batch_first:
+            x = x.transpose(0, 1)
+        return x, last[0] if len(last) == 1 else tuple(last)
+
+    def _stack(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        run = compiled_forward if self._path and self._path.name == "llvm" else naive_forward
+        starts = torch.stack(tuple(initial)) if len(initial) > 1 else initial[0].unsqueeze(0)
         finals: list[Tensor] = []
-        number = 0
         for layer in range(self.num_layers):
             outputs = []
             for direction in self._directions:
-                output, final = self._one(x, initial[:, number], f"l{layer}{direction}", bool(direction))
+                weights = self._weights(f"l{layer}{direction}")
+                output, final = run(x, *weights, starts[:, len(finals)], self._key, bool(direction))
                 outputs.append(output)
                 finals.append(final)
-                number += 1
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
             if self.dropout and layer < self.num_layers - 1:
                 x = nn.functional.dropout(x, self.dropout, self.training)
-        last = finals[0].unsqueeze(1) if len(finals) == 1 else torch.stack(finals, 1)
-        if not batched:
-            x, last = x.squeeze(1), last.squeeze(2)
-        elif self.batch_first:
-            x = x.transpose(0, 1)
-        parts = last.unbind(0)
-        return x, parts[0] if len(parts) == 1 else parts
+        last = torch.stack(finals, 1) if len(finals) > 1 else finals[0].unsqueeze(1)
+        return x, list(last.unbind(0))
 
-    def _one(self, x: Tensor, initial: Tensor, end: str, reverse: bool) -> tuple[Tensor, Tensor]:
-        weights = [getattr(self, f"weight_{kind}_{end}") for kind in ("ih", "hh")]
+    def _weights(self, end: str) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         biases = [getattr(self, f"bias_{kind}_{end}") if self.bias else None for kind in ("ih", "hh")]
-        self._path = choose(self.cell, x, weights[1], peer=False)
-        if self._path.name == "llvm":
-            output, final, _, _ = compiled_forward(x, *weights, *biases, initial, self._key, reverse)
-            return output, final
-        return naive.run(self.cell, x, *weights, *biases, initial, reverse)
+        return getattr(self, f"weight_ih_{end}"), getattr(self, f"weight_hh_{end}"), biases[0], biases[1]
+
+    def _flat_weights(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self._parameter_shapes()]
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The parameters of each layer and direction, as torch.nn lists them."""
+        flat, rows = self._flat_weights(), self.num_layers * len(self._directions)
+        size = len(flat) // rows
+        return [flat[n * size : (n + 1) * size] for n in range(rows)]
+
+    def flatten_parameters(self) -> None:
+        """Nothing to do: kernels pack the weights themselves. Here because code written for torch.nn calls it."""
+
+    def stepper(self, batch_size: int = 1, tokens: bool = False) -> Stepper:
+        """A stream through this layer as it is now, one step at a call; see `engine.stepper.Stepper`.
+
+        tokens: the input is token ids. Raises UsageError for a bidirectional or projected layer.
+        """
+        if self.bidirectional or self.proj_size:
+            raise UsageError("A stream cannot look ahead: steppers take layers of one direction without projection.")
+        weights = {name: p.detach().cpu().numpy().copy() for name, p in self.named_parameters()}
+        return Stepper(self.cell, weights, self.num_layers, batch_size, tokens)
 
     def _time_major(self, input: Tensor) -> tuple[Tensor, bool]:
         tokens = not input.is_floating_point()
@@ -173,25 +223,24 @@ class Recurrent(nn.Module):
                 f"input_size={self.input_size}, so ids must be 0 to {self.input_size - 1}."
             )
 
-    def _initial(self, x: Tensor, states: States | None, batched: bool) -> Tensor:
-        """(states, layers * directions, batch, hidden_size)."""
-        count, rows = len(self.cell.states), self.num_layers * len(self._directions)
-        shape = (rows, x.shape[1], self.hidden_size)
+    def _initial(self, x: Tensor, hx: States | None, batched: bool) -> list[Tensor]:
+        """Each state before the first step, (layers * directions, batch, size)."""
+        states, rows = self.cell.states, self.num_layers * len(self._directions)
+        sizes = [self.output_size if n == 0 else self.hidden_size for n in range(len(states))]
         weight = self.weight_hh_l0
-        if states is None:
-            return weight.new_zeros(count, *shape)
-        given = (states,) if isinstance(states, Tensor) else tuple(states)
-        if len(given) != count:
-            names = ", ".join(state.name for state in self.cell.states)
-            raise ShapeError(f"`states` holds {len(given)} tensors; {self.cell.name} has {count} ({names}).")
-        wanted = shape if batched else (rows, self.hidden_size)
-        for tensor, state in zip(given, self.cell.states, strict=True):
+        if hx is None:
+            return [weight.new_zeros(rows, x.shape[1], size) for size in sizes]
+        given = [hx] if isinstance(hx, Tensor) else list(hx)
+        if len(given) != len(states):
+            names = ", ".join(state.name for state in states)
+            raise ShapeError(f"`hx` holds {len(given)} tensors; {self.cell.name} has {len(states)} states ({names}).")
+        for tensor, state, size in zip(given, states, sizes, strict=True):
+            wanted = (rows, x.shape[1], size) if batched else (rows, size)
             if tuple(tensor.shape) != wanted:
-                raise ShapeError(f"State {state.name} has shape {tuple(tensor.shape)}; wanted {wanted}.")
+                raise ShapeError(f"State {state.name} of `hx` has shape {tuple(tensor.shape)}; wanted {wanted}.")
             if tensor.dtype != weight.dtype or tensor.device != weight.device:
                 raise ShapeError(
-                    f"State {state.name} is {tensor.dtype} on {tensor.device}; the weights are {weight.dtype} on "
-                    f"{weight.device}."
+                    f"State {state.name} of `hx` is {tensor.dtype} on {tensor.device}; the weights are "
+                    f"{weight.dtype} on {weight.device}."
                 )
-        stacked = torch.stack(given) if count > 1 else given[0].unsqueeze(0)
-        return stacked if batched else stacked.unsqueeze(2)
+        return given if batched else [tensor.unsqueeze(1) for tensor in given]

@@ -7,7 +7,7 @@ and stay with the caller's BLAS.
 
 from llvmlite import ir
 
-from ricorso.kernels.llvm.control import Arguments, barrier, kernel, loop, share
+from ricorso.kernels.llvm.control import Arguments, barrier, emit_part, loop, share
 from ricorso.kernels.llvm.forward import Shape
 from ricorso.kernels.llvm.tile import masks, over_rows, product
 from ricorso.kernels.llvm.vector import I64, POINTER, Value
@@ -56,7 +56,7 @@ def emit_pack_backward(module: ir.Module, shape: Shape) -> None:
 
         loop(b, first, last, each_super_block)
 
-    kernel(module, "pack_backward", work)
+    emit_part(module, "pack_backward", work)
 
 
 def emit_backward(module: ir.Module, shape: Shape) -> None:
@@ -134,7 +134,7 @@ def emit_backward(module: ir.Module, shape: Shape) -> None:
 
         loop(b, I64(0), steps, each_step)
 
-    kernel(module, "backward", work)
+    emit_part(module, "steps_backward", work)
 
 
 def _elementwise(module: ir.Module, shape: Shape) -> ir.Function:

@@ -64,11 +64,8 @@ def share(b: ir.IRBuilder, total: Value, number: Value, size: Value) -> tuple[Va
     return first, last
 
 
-def kernel(module: ir.Module, name: str, work: Work) -> None:
-    """Define `name`(block): `work` done by a team of threads, or by the caller alone.
-
-    Also `name`_part(block, number, size), one thread's part, for callers that bring their own threads.
-    """
+def emit_part(module: ir.Module, name: str, work: Work) -> None:
+    """Define `name`_part(block, number, size): what thread `number` of `size` does of `work`."""
     part = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, I64, I64]), f"{name}_part")
     b = ir.IRBuilder(part.append_basic_block())
     work(b, Arguments(b, part.args[0]), part.args[1], part.args[2])
@@ -83,16 +80,22 @@ def kernel(module: ir.Module, name: str, work: Work) -> None:
     b.call(part, [member.args[0], number, size])
     b.ret_void()
 
+
+def emit_kernel(module: ir.Module, name: str, parts: Sequence[str]) -> None:
+    """Define `name`(block): the parts one after the other, each by a team of threads or by the caller alone."""
     run = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), name)
     b = ir.IRBuilder(run.append_basic_block())
     arguments = Arguments(b, run.args[0])
     threads = arguments.integer("threads")
     with b.if_else(b.icmp_signed("<=", threads, I64(1))) as (alone, together):
         with alone:
-            b.call(part, [run.args[0], I64(0), I64(1)])
+            for part in parts:
+                b.call(module.get_global(f"{part}_part"), [run.args[0], I64(0), I64(1)])
         with together:
-            fork = arguments.function("fork", ir.FunctionType(ir.VoidType(), [member.type, POINTER, I32, I32]))
-            b.call(fork, [member, run.args[0], b.trunc(threads, I32), I32(0)])
+            for part in parts:
+                member = module.get_global(f"{part}_member")
+                fork = arguments.function("fork", ir.FunctionType(ir.VoidType(), [member.type, POINTER, I32, I32]))
+                b.call(fork, [member, run.args[0], b.trunc(threads, I32), I32(0)])
     b.ret_void()
 
 

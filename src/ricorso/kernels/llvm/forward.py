@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from ricorso.equations.cell import Cell
-from ricorso.kernels.llvm.control import Arguments, barrier, kernel, loop, share
+from ricorso.kernels.llvm.control import Arguments, barrier, emit_part, loop, share
 from ricorso.kernels.llvm.tile import Tile, masks, over_rows, product
 from ricorso.kernels.llvm.vector import I1, I64, POINTER, Value, Vectors
 from ricorso.kernels.program import forward_program
@@ -79,7 +79,7 @@ def emit_pack_forward(module: ir.Module, shape: Shape) -> None:
 
         loop(b, first, last, each_super_block)
 
-    kernel(module, "pack_forward", work)
+    emit_part(module, "pack_forward", work)
 
 
 def emit_project(module: ir.Module, shape: Shape) -> None:
@@ -109,8 +109,7 @@ def emit_project(module: ir.Module, shape: Shape) -> None:
 
         loop(b, first, last, each)
 
-    kernel(module, "project", work)
-    assert gates == tile.width
+    emit_part(module, "project", work)
 
 
 def _project_tile(module: ir.Module, shape: Shape, rows: int) -> ir.Function:
@@ -141,7 +140,6 @@ def _project_tile(module: ir.Module, shape: Shape, rows: int) -> ir.Function:
 def emit_forward(module: ir.Module, shape: Shape) -> None:
     """All steps: columns and states before the first step in, states of every step and pre-activations out."""
     tile, hidden = shape.forward, shape.hidden
-    others = len(shape.cell.states) - 1
     tiles = {rows: _forward_tile(module, shape, rows) for rows in range(1, tile.rows + 1)}
 
     def work(b: ir.IRBuilder, a: Arguments, number: Value, size: Value) -> None:
@@ -212,8 +210,7 @@ def emit_forward(module: ir.Module, shape: Shape) -> None:
 
         loop(b, I64(0), steps, each_step)
 
-    kernel(module, "forward", work)
-    assert others >= 0
+    emit_part(module, "steps_forward", work)
 
 
 def _forward_tile(module: ir.Module, shape: Shape, rows: int) -> ir.Function:

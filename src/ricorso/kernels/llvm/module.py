@@ -5,11 +5,18 @@ from llvmlite import ir
 
 from ricorso.equations.cell import Cell
 from ricorso.kernels.llvm.backward import emit_backward, emit_pack_backward
+from ricorso.kernels.llvm.control import emit_kernel
 from ricorso.kernels.llvm.forward import Shape, emit_forward, emit_pack_forward, emit_project
 from ricorso.kernels.llvm.host import Host, target_machine
 from ricorso.kernels.llvm.tile import choose_tile
 
-KERNELS = ("pack_forward", "pack_backward", "project", "forward", "backward")
+KERNELS: dict[str, tuple[str, ...]] = {
+    "pack": ("pack_forward",),
+    "project": ("project",),
+    "step": ("steps_forward",),
+    "forward": ("pack_forward", "steps_forward"),
+    "backward": ("pack_backward", "steps_backward"),
+}
 
 
 def shape_for(host: Host, cell: Cell, dtype: str, hidden: int) -> Shape:
@@ -35,6 +42,8 @@ def compile_object(host: Host, shape: Shape) -> bytes:
     emit_project(module, shape)
     emit_forward(module, shape)
     emit_backward(module, shape)
+    for name, parts in KERNELS.items():
+        emit_kernel(module, name, parts)
     parsed = llvm.parse_assembly(str(module))
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_unrolling = False

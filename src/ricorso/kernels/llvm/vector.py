@@ -32,6 +32,12 @@ def _polynomial(kind: str, terms: int) -> tuple[float, ...]:
         return tuple(float(c) for c in fitted)
 
 
+@cache
+def _rest_of_log2(high: float) -> float:
+    with mpmath.workdps(40):
+        return float(mpmath.log(2) - mpmath.mpf(high))
+
+
 class Vectors:
     """Emits vector code through `builder` for float32 or float64."""
 
@@ -121,7 +127,7 @@ class Vectors:
         """Two values s, e with exp(x) = s + s * e, for |x| within the range of the type."""
         mantissa, magic = (23, 1.5 * 2.0**23) if self.single else (52, 1.5 * 2.0**52)
         high = 0.693359375 if self.single else 0.6931471803691238
-        low = float(mpmath.log(2) - mpmath.mpf(high))
+        low = _rest_of_log2(high)
         shifted = self.fma(x, self.constant(1.4426950408889634), self.constant(magic))
         n = self.builder.fsub(shifted, self.constant(magic))
         r = self.fma(n, self.constant(-high), x)
@@ -131,10 +137,15 @@ class Vectors:
         one = self.builder.bitcast(self.constant(1.0), self.bits)
         return self.builder.bitcast(self.builder.add(exponent, one), self.type), e
 
-    def exp(self, x: Value) -> Value:
-        limits = (-87.3, 88.7) if self.single else (-708.3, 709.7)
+    def _bounded_exp(self, x: Value) -> Value:
+        """exp, but for a little below the largest and the smallest normal number at the ends."""
+        limits = (-87.3, 88.37) if self.single else (-708.3, 709.0)
         s, e = self.exponential(self.clamp(x, *limits))
         return self.fma(s, e, s)
+
+    def exp(self, x: Value) -> Value:
+        too_large = self.builder.fcmp_ordered(">", x, self.constant(88.37 if self.single else 709.0))
+        return self.builder.select(too_large, self.constant(float("inf")), self._bounded_exp(x))
 
     def expm1(self, x: Value) -> Value:
         s, e = self.exponential(x)
@@ -142,7 +153,7 @@ class Vectors:
 
     def sigmoid(self, x: Value) -> Value:
         one = self.constant(1.0)
-        return self.builder.fdiv(one, self.builder.fadd(one, self.exp(self.builder.fneg(x))))
+        return self.builder.fdiv(one, self.builder.fadd(one, self._bounded_exp(self.builder.fneg(x))))
 
     def tanh(self, x: Value) -> Value:
         bound = 19.0 if self.single else 40.0
@@ -185,9 +196,15 @@ class Vectors:
         return self.intrinsic(f"llvm.fabs.{self._suffix}", self.type, [x])
 
     def softplus(self, x: Value) -> Value:
-        """max(x, 0) + log(1 + exp(-|x|)), which does not overflow."""
-        rest = self.exp(self.builder.fneg(self.absolute(x)))
-        return self.builder.fadd(self.relu(x), self.log(self.builder.fadd(self.constant(1.0), rest)))
+        """max(x, 0) + log(1 + y) with y = exp(-|x|), which does not overflow.
+
+        What 1 + y rounds away comes back as the term (y - ((1 + y) - 1)) / (1 + y).
+        """
+        y = self._bounded_exp(self.builder.fneg(self.absolute(x)))
+        total = self.builder.fadd(self.constant(1.0), y)
+        lost = self.builder.fsub(y, self.builder.fsub(total, self.constant(1.0)))
+        logarithm = self.builder.fadd(self.log(total), self.builder.fdiv(lost, total))
+        return self.builder.fadd(self.relu(x), logarithm)
 
     def run(self, program: Program, inputs: dict[str, Value]) -> dict[str, Value]:
         """Emit a program; inputs and outputs by name."""

@@ -1,0 +1,242 @@
+import copy
+import warnings
+
+import pytest
+import torch
+
+from ricorso.cells import CATALOGUE, elman
+from ricorso.errors import ShapeError, UsageError
+from ricorso.layers import GRU, LSTM, RNN, Recurrent
+
+DROP_INS = [
+    (LSTM, torch.nn.LSTM, {}),
+    (LSTM, torch.nn.LSTM, {"proj_size": 3}),
+    (GRU, torch.nn.GRU, {}),
+    (RNN, torch.nn.RNN, {}),
+    (RNN, torch.nn.RNN, {"nonlinearity": "relu"}),
+]
+OPTIONS = [
+    {},
+    {"num_layers": 2},
+    {"bidirectional": True},
+    {"num_layers": 2, "bidirectional": True, "bias": False},
+    {"batch_first": True, "num_layers": 3},
+]
+
+
+def as_tuple(states):
+    return states if isinstance(states, tuple) else (states,)
+
+
+def assert_relative(found, wanted, tolerance):
+    assert found.shape == wanted.shape
+    assert (found - wanted).abs().max() <= tolerance * wanted.abs().max().clamp(min=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize("with_states", [False, True])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize(("ours", "peer", "extra"), DROP_INS, ids=lambda value: getattr(value, "__name__", str(value)))
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_equals_torch(ours, peer, extra, options, with_states, dtype, tolerance):
+    torch.manual_seed(0)
+    mine = ours(5, 7, **extra, **options, dtype=dtype)
+    theirs = peer(5, 7, **extra, **options, dtype=dtype)
+    theirs.load_state_dict(mine.state_dict())
+    x = torch.randn(6, 4, 5, dtype=dtype, requires_grad=True)
+    output, states = theirs(x)
+    if with_states:
+        torch.manual_seed(1)
+        states = tuple(torch.randn_like(state).requires_grad_() for state in as_tuple(states))
+        hx = states if len(states) > 1 else states[0]
+    else:
+        states, hx = (), None
+    results = []
+    for layer in (mine, theirs):
+        output, finals = layer(x, hx)
+        torch.manual_seed(2)
+        everything = [output, *as_tuple(finals)]
+        gradients = [torch.randn_like(tensor) for tensor in everything]
+        wanted = [x, *states, *layer.parameters()]
+        results.append([*everything, *torch.autograd.grad(everything, wanted, gradients)])
+    for found, wanted in zip(*results, strict=True):
+        assert_relative(found, wanted, tolerance)
+
+
+@pytest.mark.parametrize(("ours", "peer", "extra"), DROP_INS, ids=lambda value: getattr(value, "__name__", str(value)))
+def test_state_dicts_travel_both_ways(ours, peer, extra):
+    mine, theirs = ours(3, 5, 2, bidirectional=True, **extra), peer(3, 5, 2, bidirectional=True, **extra)
+    assert list(mine.state_dict()) == list(theirs.state_dict())
+    theirs.load_state_dict(mine.state_dict())
+    mine.load_state_dict(theirs.state_dict())
+    for found, wanted in zip(mine.all_weights, theirs.all_weights, strict=True):
+        assert [tuple(w.shape) for w in found] == [tuple(w.shape) for w in wanted]
+    mine.flatten_parameters()
+
+
+@pytest.mark.parametrize("cell", CATALOGUE)
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"num_layers": 2, "bidirectional": True}], ids=str)
+def test_gradients_of_stacks_against_finite_differences(cell, options):
+    torch.manual_seed(0)
+    layer = Recurrent(cell, 2, 3, **options, dtype=torch.float64)
+    x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
+    names = list(dict(layer.named_parameters()))
+
+    def run(x, *weights):
+        output, states = torch.func.functional_call(layer, dict(zip(names, weights, strict=True)), (x,))
+        return output, *as_tuple(states)
+
+    assert torch.autograd.gradcheck(run, (x, *layer.parameters()))
+    assert layer.path.startswith("llvm")
+
+
+@pytest.mark.parametrize("options", [{}, {"batch_first": True}, {"num_layers": 2, "bidirectional": True}], ids=str)
+def test_unbatched_input_equals_torch(options):
+    mine, theirs = LSTM(3, 7, **options), torch.nn.LSTM(3, 7, **options)
+    theirs.load_state_dict(mine.state_dict())
+    x = torch.randn(7, 3)
+    output, states = theirs(x)
+    found, again = mine(x, states)
+    wanted, finals = theirs(x, states)
+    assert_relative(found, wanted, 1e-5)
+    for a, b in zip(again, finals, strict=True):
+        assert_relative(a, b, 1e-5)
+    assert output.shape == found.shape
+
+
+@pytest.mark.parametrize("cell", CATALOGUE)
+def test_token_ids_equal_one_hot_vectors(cell):
+    layer = Recurrent(cell, 6, 7, num_layers=2, dtype=torch.float64)
+    ids = torch.randint(0, 6, (5, 4))
+    one_hot = torch.nn.functional.one_hot(ids, 6).double()
+    gradients = [torch.autograd.grad(layer(x)[0].sin().sum(), layer.parameters()) for x in (ids, one_hot)]
+    for found, wanted in zip(*gradients, strict=True):
+        assert_relative(found, wanted, 1e-12)
+    assert torch.equal(layer(ids.int())[0], layer(ids)[0])
+
+
+def test_dropout_between_layers_only_in_training():
+    layer = GRU(3, 7, num_layers=2, dropout=0.5)
+    x = torch.randn(4, 2, 3)
+    torch.manual_seed(0)
+    assert not torch.equal(layer(x)[0], layer(x)[0])
+    layer.eval()
+    assert torch.equal(layer(x)[0], layer(x)[0])
+
+
+def test_chunks_with_carried_states_equal_the_whole():
+    layer = Recurrent("carry", 3, 7, num_layers=2, dtype=torch.float64)
+    x = torch.randn(9, 2, 3, dtype=torch.float64)
+    whole, _ = layer(x)
+    first, states = layer(x[:4])
+    second, _ = layer(x[4:], states)
+    assert_relative(torch.cat([first, second]), whole, 1e-12)
+
+
+def test_rows_do_not_touch_each_other():
+    layer = LSTM(3, 100, dtype=torch.float64)
+    x = torch.randn(6, 17, 3, dtype=torch.float64)
+    together, _ = layer(x)
+    for row in range(17):
+        assert_relative(layer(x[:, row : row + 1])[0], together[:, row : row + 1], 1e-13)
+
+
+def test_a_cell_of_the_user_runs_compiled():
+    from ricorso.equations import softplus
+
+    layer = Recurrent(elman("elman_softplus", softplus), 2, 3, dtype=torch.float64)
+    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: layer(x)[0], (x,))
+    assert layer.path.startswith("llvm")
+    assert torch.equal(copy.deepcopy(layer)(x)[0], layer(x)[0])
+
+
+def test_under_torch_compile_the_engine_is_one_opaque_call():
+    layer = LSTM(3, 7, num_layers=2)
+    x = torch.randn(5, 2, 3, requires_grad=True)
+    compiled = torch.compile(lambda x: layer(x)[0].tanh().sum(), backend="aot_eager", fullgraph=True)
+    wanted = torch.autograd.grad(layer(x)[0].tanh().sum(), [x, *layer.parameters()])
+    found = torch.autograd.grad(compiled(x), [x, *layer.parameters()])
+    for a, b in zip(found, wanted, strict=True):
+        assert_relative(a, b, 1e-5)
+
+
+def test_transforms_of_torch_func_take_the_oracle():
+    layer = GRU(3, 4)
+    x = torch.randn(6, 5, 2, 3)
+    found = torch.func.vmap(lambda x: layer(x)[0])(x)
+    assert layer.path.startswith("naive: torch.func")
+    assert_relative(found, torch.stack([layer(part)[0] for part in x]), 1e-5)
+
+
+def test_path_says_what_ran(monkeypatch):
+    layer = LSTM(3, 4)
+    assert layer.path == "not called yet"
+    layer(torch.zeros(2, 1, 3))
+    assert layer.path.startswith("llvm: kernels compiled for lstm")
+    for forced in ("naive", "torch"):
+        monkeypatch.setenv("RICORSO_PATH", forced)
+        layer(torch.zeros(2, 1, 3))
+        assert layer.path.startswith(f"{forced}: RICORSO_PATH")
+    monkeypatch.setenv("RICORSO_PATH", "fast")
+    with pytest.raises(UsageError, match="naive, llvm or torch"):
+        layer(torch.zeros(2, 1, 3))
+
+
+def test_half_precision_takes_torch_where_torch_has_the_cell():
+    layer = LSTM(3, 4, dtype=torch.bfloat16)
+    assert layer(torch.zeros(2, 1, 3, dtype=torch.bfloat16))[0].dtype == torch.bfloat16
+    assert layer.path.startswith("torch")
+    other = Recurrent("carry", 3, 4, dtype=torch.bfloat16)
+    assert other(torch.zeros(2, 1, 3, dtype=torch.bfloat16))[0].dtype == torch.bfloat16
+    assert other.path.startswith("naive")
+
+
+def test_empty_batch():
+    output, (h, c) = LSTM(3, 4)(torch.zeros(5, 0, 3))
+    assert output.shape == (5, 0, 4)
+    assert h.shape == c.shape == (1, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (lambda m: m(torch.zeros(5, 2, 4)), "4 features; this LSTM was built with input_size=3"),
+        (lambda m: m(torch.zeros(5)), "1 dimensions"),
+        (lambda m: m(torch.zeros(5, 2, 3).double()), "float64"),
+        (lambda m: m(torch.full((5, 2), 3)), "ids must be 0 to 2"),
+        (lambda m: m(torch.zeros(5, 2, dtype=torch.bool)), "bool"),
+        (lambda m: m(torch.zeros(5, 2, 3), torch.zeros(1, 2, 4)), "holds 1 tensors; lstm has 2"),
+        (lambda m: m(torch.zeros(5, 2, 3), (torch.zeros(1, 2, 4), torch.zeros(1, 3, 4))), r"State c .* wanted \(1, 2"),
+        (lambda m: m(torch.zeros(5, 2, 3), (torch.zeros(1, 2, 4), torch.zeros(1, 2, 4).double())), "float64"),
+        (lambda m: m(torch.zeros(5, 2, 3, device="meta")), "meta"),
+    ],
+)
+def test_wrong_input_is_named(run, message):
+    with pytest.raises(ShapeError, match=message):
+        run(LSTM(3, 4))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LSTM(0, 4), "input_size"),
+        (lambda: LSTM(3, 4.0), "hidden_size"),
+        (lambda: LSTM(3, 4, dropout=1.5), "dropout"),
+        (lambda: LSTM(3, 4, proj_size=4), "below hidden_size=4"),
+        (lambda: Recurrent("gru", 3, 4, proj_size=2), "LSTM only"),
+        (lambda: RNN(3, 4, nonlinearity="gelu"), "tanh, relu, sigmoid"),
+        (lambda: Recurrent("lsmt", 3, 4), "Did you mean 'lstm'"),
+    ],
+)
+def test_wrong_construction_is_named(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
+def test_useless_dropout_warns_as_in_torch():
+    with pytest.warns(UserWarning, match="only one"):
+        LSTM(3, 4, dropout=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LSTM(3, 4, num_layers=2, dropout=0.5)
