@@ -1,12 +1,12 @@
 """Everything Ricorso raises on purpose.
 
-    RicorsoError            any of the below; `exit_status` is what the command line ends with
-    ├── UsageError          an option, argument or setting is wrong (exit status 2)
-    ├── DataError           a file or text of the user's is not what was needed
-    ├── CellError           the equations of a cell do not hold together
-    ├── ShapeError          a tensor has the wrong shape, type or device (also a ValueError)
-    ├── RunError            a run folder is damaged, tampered with, too new or not a run
-    └── TrainingError       training cannot go on
+RicorsoError            any of the below; `exit_status` is what the command line ends with
+├── UsageError          an option, argument or setting is wrong (exit status 2)
+├── DataError           a file or text of the user's is not what was needed
+├── CellError           the equations of a cell do not hold together
+├── ShapeError          a tensor has the wrong shape, type or device (also a ValueError)
+├── RunError            a run folder is damaged, tampered with, too new or not a run
+└── TrainingError       training cannot go on
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,18 @@ from ricorso.errors import UsageError, did_you_mean
 CATALOGUE = {cell.name: cell for cell in (ELMAN_TANH, ELMAN_RELU, ELMAN_SIGMOID, LSTM, GRU, CARRY)}
 ALIASES = {"rnn": "elman_tanh", "elman": "elman_tanh"}
 
-__all__ = ["ALIASES", "CARRY", "CATALOGUE", "ELMAN_RELU", "ELMAN_SIGMOID", "ELMAN_TANH", "GRU", "LSTM", "elman", "get_cell"]
+__all__ = [
+    "ALIASES",
+    "CARRY",
+    "CATALOGUE",
+    "ELMAN_RELU",
+    "ELMAN_SIGMOID",
+    "ELMAN_TANH",
+    "GRU",
+    "LSTM",
+    "elman",
+    "get_cell",
+]
 
 
 def get_cell(name: str | Cell) -> Cell:

@@ -215,7 +215,7 @@ def backward(
 def _recurrent_weight_gradient(
     kernels: Compiled, column_gradients: Tensor, output: Tensor, first: Tensor, reverse: bool
 ) -> Tensor:
-    steps, batch, hidden = output.shape
+    steps, _, hidden = output.shape
     result = output.new_empty(len(kernels.shape.cell.gates) * hidden, hidden)
     start = steps - 1 if reverse else 0
     later = column_gradients[:-1] if reverse else column_gradients[1:]

@@ -72,10 +72,7 @@ def run(
     inputs: (time, batch, input_size), or (time, batch) token ids; initial: (states, batch, hidden_size).
     Returns the outputs (time, batch, hidden_size) and the final states (states, batch, hidden_size).
     """
-    if inputs.is_floating_point():
-        projected = inputs @ weight_ih.T
-    else:
-        projected = weight_ih.T[inputs]
+    projected = inputs @ weight_ih.T if inputs.is_floating_point() else weight_ih.T[inputs]
     if bias_ih is not None:
         projected = projected + bias_ih
     old = tuple(initial.unbind(0))

@@ -27,13 +27,13 @@ def register(cell: Cell) -> str:
     return key
 
 
-def _run_forward(  # type: ignore[no-untyped-def]
+def _run_forward(
     inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return fast.forward(_CELLS[cell], inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, reverse)
 
 
-def _run_backward(  # type: ignore[no-untyped-def]
+def _run_backward(
     d_output, d_finals, x, weight_ih, weight_hh, has_bias, initial, output, others, columns, cell, reverse, needs_input
 ) -> list[Tensor]:
     found = fast.backward(
@@ -54,11 +54,12 @@ def forward_operator(
     cell: str,
     reverse: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`fast.forward` for torch's dispatcher."""
     return _run_forward(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)
 
 
 @forward_operator.register_fake
-def _(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse):  # type: ignore[no-untyped-def]
+def _(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse):
     states, batch, hidden = initial.shape
     steps = inputs.shape[0]
     return (
@@ -85,6 +86,7 @@ def backward_operator(
     reverse: bool,
     needs_input: bool,
 ) -> list[Tensor]:
+    """`fast.backward` for torch's dispatcher; gradients that do not exist are left out."""
     return _run_backward(
         output_gradient, final_gradient, inputs, weight_ih, weight_hh, has_bias, initial, output, others, columns,
         cell, reverse, needs_input,
@@ -92,7 +94,7 @@ def backward_operator(
 
 
 @backward_operator.register_fake
-def _(  # type: ignore[no-untyped-def]
+def _(
     output_gradient, final_gradient, inputs, weight_ih, weight_hh, has_bias, initial, output, others, columns, cell,
     reverse, needs_input,
 ):  # fmt: skip
@@ -103,7 +105,7 @@ def _(  # type: ignore[no-untyped-def]
     return [*found, torch.empty_like(initial)]
 
 
-def _setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
+def _setup_context(ctx, inputs, output):
     x, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse = inputs
     out, _, others, columns = output
     ctx.save_for_backward(x, weight_ih, weight_hh, bias_ih, bias_hh, initial, out, others, columns)
@@ -112,8 +114,8 @@ def _setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
     ctx.set_materialize_grads(False)
 
 
-def _backward(run, ctx, d_output, d_finals, _d_others, _d_columns):  # type: ignore[no-untyped-def]
-    x, weight_ih, weight_hh, bias_ih, bias_hh, initial, output, others, columns = ctx.saved_tensors
+def _backward(run, ctx, d_output, d_finals, _d_others, _d_columns):
+    x, weight_ih, weight_hh, bias_ih, _, initial, output, others, columns = ctx.saved_tensors
     if d_output is None:
         d_output = output.new_zeros(1, 1, output.shape[2]).expand_as(output)
     if d_finals is None:
@@ -131,7 +133,7 @@ def _backward(run, ctx, d_output, d_finals, _d_others, _d_columns):  # type: ign
     return d_x, found[0], found[1], d_bias_ih, d_bias_hh, found[-1], None, None
 
 
-def _differentiable_backward(ctx, d_output, d_finals):  # type: ignore[no-untyped-def]
+def _differentiable_backward(ctx, d_output, d_finals):
     x, weight_ih, weight_hh, bias_ih, bias_hh, initial = ctx.saved_tensors[:6]
     everything = (x, weight_ih, weight_hh, bias_ih, bias_hh, initial)
     output, finals = naive.run(_CELLS[ctx.cell], *everything, ctx.reverse)
@@ -146,16 +148,14 @@ def _differentiable_backward(ctx, d_output, d_finals):  # type: ignore[no-untype
     return *gradients, None, None
 
 
-torch.library.register_autograd(
-    "ricorso::forward", partial(_backward, backward_operator), setup_context=_setup_context
-)
+torch.library.register_autograd("ricorso::forward", partial(_backward, backward_operator), setup_context=_setup_context)
 
 
 class _Eager(torch.autograd.Function):
     """The same call without the dispatcher, whose bookkeeping costs more than a short sequence takes."""
 
     @staticmethod
-    def forward(ctx, *inputs):  # type: ignore[no-untyped-def]
+    def forward(ctx, *inputs):
         # A separate `setup_context` would have torch inspect the signature at every call.
         output = _run_forward(*inputs)
         _setup_context(ctx, inputs, output)
@@ -180,8 +180,6 @@ def forward(
     return output, finals
 
 
-def naive_forward(  # type: ignore[no-untyped-def]
-    inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse
-) -> tuple[Tensor, Tensor]:
+def naive_forward(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse) -> tuple[Tensor, Tensor]:
     """`forward` by the oracle."""
     return naive.run(_CELLS[cell], inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, reverse)

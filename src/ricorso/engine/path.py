@@ -25,7 +25,7 @@ class Path:
         return f"{self.name}: {self.why}"
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def kernels_unavailable() -> str:
     """Empty when compiled kernels can be used here, else the reason why not."""
     return _probe()
@@ -74,7 +74,8 @@ def _unsuited(inputs: Tensor, weight_hh: Tensor) -> str:
         return f"compiled kernels take float32 and float64, these weights are {weight_hh.dtype}"
     if inputs.shape[0] == 0 or inputs.shape[1] == 0:
         return "the input is empty"
-    return kernels_unavailable()
+    reason: str = kernels_unavailable()
+    return reason
 
 
 def _torch_is_faster(cell: Cell, inputs: Tensor, weight_hh: Tensor) -> bool:

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ricorso.equations.cell import Cell
 from ricorso.errors import ShapeError
-from ricorso.kernels.arguments import Block, block
-from ricorso.kernels.compiled import Compiled, Whole, compiled
+from ricorso.kernels.arguments import Arguments, block
+from ricorso.kernels.compiled import Compiled, Native, compiled
 from ricorso.kernels.team import Team
 
 Array = NDArray[np.floating]
@@ -63,7 +63,8 @@ class Stepper:
         for kernel, arguments in self._calls[self._parity]:
             kernel(arguments)
         self._parity ^= 1
-        return self._outputs[self._parity ^ 1]
+        top: Array = self._outputs[self._parity ^ 1]
+        return top
 
     def reset(self) -> None:
         """Set all states to zero."""
@@ -114,7 +115,7 @@ class _Layer:
         table = np.ascontiguousarray(weight_ih.T + bias) if ids is not None else None
         packed_ih = _pack(kernels, weight_ih) if ids is None else None
         self._alive = (columns, packed_hh, packed_ih, table, bias, recurrent_bias, below, ids)
-        self.calls: list[list[tuple[Whole, Block]]] = []  # type: ignore[valid-type]
+        self.calls: list[list[tuple[Native, Arguments]]] = []
         for parity in (0, 1):
             calls = []
             if packed_ih is not None:

@@ -45,7 +45,7 @@ class Cell:
             raise CellError(f"Cell name {self.name!r} is not an identifier; use letters, digits and underscores.")
         if not self.states or not self.gates:
             raise CellError(f"Cell '{self.name}' needs at least one gate and one state.")
-        names = [symbol.name for symbol in (*self.gates, *self.states)]
+        names = [gate.name for gate in self.gates] + [state.name for state in self.states]
         names += [part.name for gate in self.gates for part in (gate.x, gate.u)]
         names += [state.new.name for state in self.states]
         for name in names:
@@ -87,7 +87,9 @@ class Cell:
                     f"sums, products, quotients, constant powers and {choices}."
                 )
             if len(node.args) != BY_FUNCTION[type(node)].arity:
-                raise CellError(f"Cell '{self.name}': '{node}' has {len(node.args)} arguments, which is not its number.")
+                raise CellError(
+                    f"Cell '{self.name}': '{node}' has {len(node.args)} arguments, which is not its number."
+                )
 
     @cached_property
     def split_gates(self) -> tuple[Gate, ...]:

@@ -52,8 +52,8 @@ def from_json(data: Mapping[str, Any]) -> Cell:
             paper=_text(data["paper"]),
             gates=cell_gates,
             states=cell_states,
-            update=update,  # type: ignore[arg-type]
-            bias_start={symbols[name]: float(value) for name, value in data["bias_start"].items()},  # type: ignore[misc]
+            update=update,
+            bias_start={symbols[name]: float(value) for name, value in data["bias_start"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CellError(f"The stored cell is not in the expected form ({type(error).__name__}: {error}).") from error

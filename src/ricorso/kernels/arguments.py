@@ -39,10 +39,11 @@ NAMES = (
     "bias",  # (gates * hidden) start of a projection
 )
 INDEX = {name: index for index, name in enumerate(NAMES)}
+Arguments = ctypes.Array[ctypes.c_int64]
 Block = ctypes.c_int64 * len(NAMES)
 
 
-def block(values: Mapping[str, int]) -> ctypes.Array[ctypes.c_int64]:
+def block(values: Mapping[str, int]) -> Arguments:
     """An argument block with the given values, zero elsewhere."""
     made = Block()
     for name, value in values.items():

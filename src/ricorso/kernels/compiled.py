@@ -3,7 +3,7 @@
 import ctypes
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from ricorso.kernels.llvm.host import Host, host, target_machine
 from ricorso.kernels.llvm.module import KERNELS, compile_object, shape_for
 from ricorso.kernels.team import Team, run_in_threads
 
-Arguments = ctypes.Array[ctypes.c_int64]
+Native = Callable[..., None]
 Whole = ctypes.CFUNCTYPE(None, ctypes.POINTER(Block))
 Part = ctypes.CFUNCTYPE(None, ctypes.POINTER(Block), ctypes.c_int64, ctypes.c_int64)
 
@@ -30,8 +30,8 @@ class Compiled:
     """The kernels of one cell, number of units and element type."""
 
     shape: Shape
-    whole: dict[str, Whole]  # type: ignore[valid-type]
-    part: dict[str, Part]  # type: ignore[valid-type]
+    whole: Mapping[str, Native]
+    part: Mapping[str, Native]
     _engine: object = field(repr=False)
 
     def run(self, name: str, team: Team, values: Mapping[str, int]) -> None:

@@ -59,7 +59,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.cell = get_cell(cell)
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            if type(size) is not int or size < 1:
                 raise UsageError(f"{name} must be a whole number of at least 1, not {size!r}.")
         if isinstance(dropout, bool) or not 0 <= dropout <= 1:
             raise UsageError(f"dropout must be a probability between 0 and 1, not {dropout!r}.")
@@ -82,7 +82,7 @@ class Recurrent(nn.Module):
             return 0
         if self.cell.name != "lstm":
             raise UsageError(f"proj_size works with the LSTM only; the cell is '{self.cell.name}'. Leave it out.")
-        if not isinstance(size, int) or not 0 < size < self.hidden_size:
+        if type(size) is not int or not 0 < size < self.hidden_size:
             raise UsageError(f"proj_size must be a whole number below hidden_size={self.hidden_size}, not {size!r}.")
         return size
 
@@ -90,6 +90,10 @@ class Recurrent(nn.Module):
     def output_size(self) -> int:
         """Features of one direction's output."""
         return self.proj_size or self.hidden_size
+
+    @property
+    def _first_weight(self) -> Tensor:
+        return self._weights("l0")[1]
 
     @property
     def _directions(self) -> tuple[str, ...]:
@@ -130,9 +134,7 @@ class Recurrent(nn.Module):
     def forward(self, input: Tensor, hx: States | None = None) -> tuple[Tensor, States]:
         x, batched = self._time_major(input)
         initial = self._initial(x, hx, batched)
-        self._path = choose(
-            self.cell, x, self.weight_hh_l0, projected=bool(self.proj_size), layers=self.num_layers
-        )
+        self._path = choose(self.cell, x, self._first_weight, projected=bool(self.proj_size), layers=self.num_layers)
         if self._path.name == "torch":
             x, last = peer.run(self.cell, x, initial, self._flat_weights(), self)
         else:
@@ -198,7 +200,7 @@ class Recurrent(nn.Module):
                 f"`input` has {input.shape[-1]} features; this {type(self).__name__} was built with "
                 f"input_size={self.input_size}. Rebuild it, or check what feeds it."
             )
-        weight = self.weight_ih_l0
+        weight = self._first_weight
         if features and input.dtype != weight.dtype:
             raise ShapeError(f"`input` is {input.dtype} and the weights are {weight.dtype}; convert one of the two.")
         if input.device != weight.device:
@@ -227,7 +229,7 @@ class Recurrent(nn.Module):
         """Each state before the first step, (layers * directions, batch, size)."""
         states, rows = self.cell.states, self.num_layers * len(self._directions)
         sizes = [self.output_size if n == 0 else self.hidden_size for n in range(len(states))]
-        weight = self.weight_hh_l0
+        weight = self._first_weight
         if hx is None:
             return [weight.new_zeros(rows, x.shape[1], size) for size in sizes]
         given = [hx] if isinstance(hx, Tensor) else list(hx)

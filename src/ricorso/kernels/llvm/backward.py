@@ -140,9 +140,7 @@ def emit_backward(module: ir.Module, shape: Shape) -> None:
 def _elementwise(module: ir.Module, shape: Shape) -> ir.Function:
     """One row of one step: gradients of the gates, and of the old states but for the recurrent product."""
     tile, cell, hidden = shape.backward, shape.cell, shape.hidden
-    kind = ir.FunctionType(
-        ir.VoidType(), [POINTER, POINTER, POINTER, I64, POINTER, POINTER, I64, POINTER, I64, I64]
-    )
+    kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, I64, POINTER, POINTER, I64, POINTER, I64, I64])
     function = ir.Function(module, kind, "backward_elementwise")
     function.linkage = "internal"
     (

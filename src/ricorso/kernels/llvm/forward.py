@@ -84,7 +84,7 @@ def emit_pack_forward(module: ir.Module, shape: Shape) -> None:
 
 def emit_project(module: ir.Module, shape: Shape) -> None:
     """columns[row] = bias + inputs[row] @ weight.T for `batch` rows, with weights packed as in the forward pass."""
-    tile, gates = shape.forward, len(shape.cell.gates)
+    tile = shape.forward
     tiles = {rows: _project_tile(module, shape, rows) for rows in range(1, tile.rows + 1)}
 
     def work(b: ir.IRBuilder, a: Arguments, number: Value, size: Value) -> None:

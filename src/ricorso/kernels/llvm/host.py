@@ -19,6 +19,7 @@ class Host:
 
 @cache
 def initialise() -> None:
+    """Tell LLVM about this processor, once."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
 
@@ -47,6 +48,7 @@ def host() -> Host:
 
 
 def target_machine(host: Host) -> llvm.TargetMachine:
+    """LLVM's code generator for that processor."""
     initialise()
     target = llvm.Target.from_triple(host.triple)
     return target.create_target_machine(

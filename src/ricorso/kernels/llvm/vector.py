@@ -6,6 +6,7 @@ No flag that lets LLVM reassociate is used: the rounding trick in `exponential` 
 import struct
 from collections.abc import Callable
 from functools import cache
+from typing import TypeAlias
 
 import mpmath
 from llvmlite import ir
@@ -14,7 +15,7 @@ from ricorso.kernels.program import Instruction, Program
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 POINTER = ir.PointerType()
-Value = ir.Value
+Value: TypeAlias = ir.Value
 
 
 @cache

@@ -1,0 +1,5 @@
+"""`python -m ricorso` is the same as `ricorso`."""
+
+from ricorso.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Data: texts, vocabularies, batches."""

@@ -1,0 +1,56 @@
+"""Long streams of symbols, cut into batches that follow one another."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricorso.errors import DataError
+
+
+@dataclass(frozen=True)
+class Streams:
+    """A text cut into `batch_size` contiguous streams, read side by side, `sequence_length` symbols a step.
+
+    Row b of one batch goes on where row b of the batch before it ended, so a model's state can be carried over
+    within an epoch. The text is read as a ring from another starting point in each epoch, so that every symbol gets
+    its turn and no cut is always in the same place. A text too short for `batch_size` streams gets fewer.
+    A batch is a pure function of (seed, epoch, step).
+
+    Raises DataError for a text shorter than one sequence and the symbol that follows it.
+
+    >>> streams = Streams(np.arange(20), batch_size=2, sequence_length=5, seed=0)
+    >>> streams.steps_per_epoch, streams.batch(epoch=0, step=0)[0].shape
+    (2, (5, 2))
+    """
+
+    ids: NDArray[np.integer]
+    batch_size: int
+    sequence_length: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if len(self.ids) <= self.sequence_length:
+            raise DataError(
+                f"The training text has {len(self.ids)} symbols, but sequence_length={self.sequence_length} needs at "
+                f"least {self.sequence_length + 1}. Use a longer text or a smaller sequence_length."
+            )
+        object.__setattr__(self, "batch_size", min(self.batch_size, len(self.ids) // self.sequence_length))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches in an epoch; the same for each."""
+        return len(self.ids) // self.batch_size // self.sequence_length
+
+    def batch(self, epoch: int, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Inputs and targets, (sequence_length, batch) each; the targets are the inputs one symbol later."""
+        symbols = len(self.ids)
+        offset = int(np.random.default_rng((self.seed, epoch)).integers(symbols))
+        starts = offset + step * self.sequence_length + symbols // self.batch_size * np.arange(self.batch_size)
+        window = self._ring[starts % symbols + np.arange(self.sequence_length + 1)[:, None]].astype(np.int64)
+        return window[:-1], window[1:]
+
+    @cached_property
+    def _ring(self) -> NDArray[np.integer]:
+        return np.concatenate([self.ids, self.ids[: self.sequence_length + 1]])

@@ -1,0 +1,143 @@
+"""The report of a run: one HTML page with curves, samples and settings that opens without a network."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from shlex import quote
+from string import Template
+from typing import Any
+
+from ricorso.bundle import CELL, CONFIG, METRICS, REPORT, read_json, seal, write_file
+from ricorso.equations.portable import from_json
+from ricorso.equations.render import text as formula_text
+from ricorso.training.log import Line, read_log
+
+MOST_POINTS = 600
+CURVES = ("loss", "learning_rate", "gradient_norm", "symbols_per_second")
+
+
+def write_report(run: Path, meanings: Mapping[str, str] | None = None) -> Path:
+    """Write report.html into a run folder, renew the manifest, and return the page's path.
+
+    meanings: a sentence for each setting, shown beside its value.
+    """
+    config = read_json(run / CONFIG)
+    lines = read_log(run / METRICS) if (run / METRICS).is_file() else []
+    page = _page(run, config, lines, read_json(run / CELL), meanings or {})
+    write_file(run / REPORT, page.encode())
+    seal(run)
+    return run / REPORT
+
+
+def thinned(rows: Sequence[Line], names: Sequence[str], most: int = MOST_POINTS) -> dict[str, list[float | None]]:
+    """Return columns over at most `most` points: neighbours are averaged, their last step is the abscissa `x`.
+
+    >>> thinned([{"step": 1, "loss": 4.0}, {"step": 2, "loss": 2.0}], ["loss"], most=1)
+    {'x': [2], 'loss': [3.0]}
+    """
+    size = max(1, math.ceil(len(rows) / most))
+    groups = [rows[start : start + size] for start in range(0, len(rows), size)]
+    return {"x": [group[-1]["step"] for group in groups]} | {
+        name: [_mean([row.get(name) for row in group]) for group in groups] for name in names
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _page(
+    run: Path, config: Mapping[str, Any], lines: Sequence[Line], cell: dict[str, Any], meanings: Mapping[str, str]
+) -> str:
+    from plotly.offline import get_plotlyjs
+
+    steps = [line for line in lines if line["kind"] == "step"]
+    validations = [line for line in lines if line["kind"] == "validation"]
+    samples = [line for line in lines if line["kind"] == "sample"]
+    measured = thinned(validations, ["validation_loss"])
+    curves = {"step": thinned(steps, CURVES), "validation": {"x": measured["x"], "loss": measured["validation_loss"]}}
+    known_cell = from_json(cell)
+    template = files("ricorso.insight").joinpath("report_page.html").read_text(encoding="utf-8")
+    return Template(template).substitute(
+        title=escape(f"{run.resolve().name}"),
+        subtitle=escape(_subtitle(config)),
+        figures=_figures(steps, validations),
+        loss_title="Loss, nats per symbol",
+        skipped=_skipped(steps),
+        samples=_samples(samples, validations),
+        usage=_usage(run),
+        cell_title=escape(f"{known_cell.title}. {known_cell.paper}."),
+        formulas=escape(formula_text(known_cell)),
+        settings=_settings(config["settings"], meanings),
+        footer=escape(f"Written by Ricorso {config['versions']['ricorso']}."),
+        plotly=get_plotlyjs().replace("</script", "<\\/script"),
+        # "</" would end the script element that holds the numbers
+        curves=json.dumps(curves, allow_nan=False).replace("</", "<\\/"),
+    )
+
+
+def _subtitle(config: Mapping[str, Any]) -> str:
+    settings, text = config["settings"], config["data"]["text"]
+    source = "a text" if not text or not text["path"] else Path(text["path"]).name
+    size = f" ({text['characters']:,} characters)" if text else ""
+    layers = "1 layer" if settings["num_layers"] == 1 else f"{settings['num_layers']} layers"
+    return f"A text model, trained on {source}{size}: {settings['cell']}, {layers} of {settings['hidden_size']} units."
+
+
+def _figures(steps: Sequence[Line], validations: Sequence[Line]) -> str:
+    shown: list[tuple[str, str]] = []
+    measured = [line for line in validations if line["validation_loss"] is not None]
+    if measured:
+        best = min(measured, key=lambda line: float(line["validation_loss"]))
+        shown.append(("validation loss, nats", f"{best['validation_loss']:.4f}"))
+        shown.append(("perplexity", f"{math.exp(min(best['validation_loss'], 700)):.2f}"))
+    timed = [*steps, *validations]
+    if timed:
+        last = max(timed, key=lambda line: int(line["step"]))
+        shown.append(("steps", f"{last['step']:,}"))
+        shown.append(("training time", f"{last['seconds'] / 60:.1f} min"))
+    if steps:
+        speeds = sorted(line["symbols_per_second"] for line in steps)
+        shown.append(("symbols per second", f"{speeds[len(speeds) // 2]:,.0f}"))
+    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in shown)
+
+
+def _skipped(steps: Sequence[Line]) -> str:
+    count = steps[-1].get("skipped", 0) if steps else 0
+    if not count:
+        return ""
+    steps_were = "1 step was" if count == 1 else f"{count:,} steps were"
+    return f"<p>{steps_were} skipped, because the loss or the gradient was not finite there.</p>"
+
+
+def _samples(samples: Sequence[Line], validations: Sequence[Line]) -> str:
+    if not samples:
+        return "<p>No samples were written during this training.</p>"
+    parts = []
+    for place, sample in enumerate(reversed(samples)):
+        before = [line["validation_loss"] for line in validations if line["step"] <= sample["step"]]
+        loss = f", validation loss {before[-1]:.3f}" if before and before[-1] is not None else ""
+        head = f"step {sample['step']:,}{loss}"
+        is_open = " open" if place == 0 else ""
+        parts.append(
+            f'<details{is_open}><summary>{head}</summary><pre class="sample">{escape(sample["text"])}</pre></details>'
+        )
+    return "".join(parts)
+
+
+def _usage(run: Path) -> str:
+    commands = f"ricorso generate {quote(str(run))} --length 500\nricorso evaluate {quote(str(run))} another.txt"
+    code = f"import ricorso\n\ngenerator = ricorso.load({str(run)!r})\nprint(generator.generate(length=500))"
+    return f"<p>From the command line:</p><pre>{escape(commands)}</pre><p>From Python:</p><pre>{escape(code)}</pre>"
+
+
+def _settings(settings: Mapping[str, Any], meanings: Mapping[str, str]) -> str:
+    return "".join(
+        f'<tr><th>{escape(name)}</th><td class="value">{escape("not set" if value is None else str(value))}</td>'
+        f'<td class="about soft">{escape(meanings.get(name, ""))}</td></tr>'
+        for name, value in settings.items()
+    )

@@ -1,0 +1,1 @@
+"""Generate: learn a text symbol by symbol and write more of it."""

@@ -1,0 +1,31 @@
+"""What training tells while it runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Listener:
+    """Hears how training goes; every method may be overridden, none has to be.
+
+    The methods are called between steps, so a slow one slows training down.
+    """
+
+    def on_start(self, info: Mapping[str, Any]) -> None:
+        """Training begins: what is trained on what, with which budget."""
+
+    def on_step(self, figures: Mapping[str, Any]) -> None:
+        """A step is done: step, epoch, seconds, progress (0 to 1), loss (nats), learning_rate, gradient_norm,
+        symbols_per_second, skipped (steps so far)."""
+
+    def on_validation(self, figures: Mapping[str, Any]) -> None:
+        """The averaged weights were measured: step, validation_loss, best, and what the task adds."""
+
+    def on_sample(self, text: str) -> None:
+        """The averaged weights have written something."""
+
+    def on_checkpoint(self, folder: Path) -> None:
+        """A checkpoint is complete in this folder."""
+
+    def on_end(self, info: Mapping[str, Any]) -> None:
+        """Training has ended: steps, seconds, skipped, best_step, validation_loss."""

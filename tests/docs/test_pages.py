@@ -1,0 +1,95 @@
+"""What the documentation says is what the package does."""
+
+import importlib.util
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from ricorso.cells import CATALOGUE
+from ricorso.cli.main import root
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "decisions").glob("*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the code blocks of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def generator():
+    """Return docs/generate.py as a module."""
+    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return (page, command) for every `ricorso ...` line in a shell block."""
+    found = []
+    for page, name in zip(PAGES, NAMES, strict=True):
+        lines = "".join(blocks(page, "sh")).splitlines()
+        found += [(name, line) for line in lines if line.startswith("ricorso ")]
+    return found
+
+
+def check(line: str) -> None:
+    """Parse a command line as the package would, without running it."""
+    command, arguments, parent = root, shlex.split(line)[1:], None
+    while isinstance(command, click.Group):
+        context = click.Context(command, parent=parent, info_name="ricorso", **command.context_settings)
+        _, inner, rest = command.resolve_command(context, arguments)
+        assert inner is not None
+        command, arguments, parent = inner, rest, context
+    command.make_context(command.name, list(arguments), parent=parent)
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_every_command_shown_is_one(page, line):
+    check(line)
+
+
+def test_a_wrong_command_would_be_seen():
+    with pytest.raises(click.UsageError):
+        check("ricorso train generate x --hiden-size 3")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_python_shown_is_python(page):
+    for code in blocks(page, "python"):
+        compile(code, page.name, "exec")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md", "docs/guides/a-cell-of-your-own.md"])
+def test_layers_shown_run(name, tmp_path):
+    shown = [code for code in blocks(ROOT / name, "python") if ".fit(" not in code]
+    assert shown
+    (tmp_path / "shown.py").write_text("\n".join(shown), encoding="utf-8")
+    runpy.run_path(str(tmp_path / "shown.py"))
+
+
+def test_generated_pages_are_up_to_date():
+    assert generator().stale() == []
+
+
+def test_an_old_page_is_noticed(monkeypatch):
+    module = generator()
+    changed = {path: text + "new\n" for path, text in module.pages().items()}
+    monkeypatch.setattr(module, "pages", lambda: changed)
+    assert len(module.stale()) == len(changed)
+
+
+def test_every_cell_has_a_page():
+    assert {path.stem for path in (ROOT / "docs" / "cells").glob("*.md")} == {*CATALOGUE, "README"}
