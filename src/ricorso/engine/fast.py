@@ -65,7 +65,9 @@ def forward(
     initial = initial.contiguous()
 
     bias = _total_bias(cell, bias_ih, bias_hh)
-    recurrent_bias = bias_hh.contiguous() if bias_hh is not None else weight_hh.new_zeros(gates * hidden)
+    recurrent_bias = None
+    if cell.split_gates:
+        recurrent_bias = weight_hh.new_zeros(gates * hidden) if bias_hh is None else bias_hh.contiguous()
     ids = table = None
     if inputs.is_floating_point():
         flat = columns.view(-1, kernels.columns)[:, : gates * hidden]
@@ -82,13 +84,11 @@ def forward(
             table += bias
 
     team, chosen = torch_team(), plan(kernels, steps, batch)
-    barrier = torch.zeros(1, dtype=torch.int64)
     kernels.run(
         "forward",
         team,
         {
             **chosen,
-            "barrier": barrier.data_ptr(),
             "steps": steps,
             "batch": batch,
             "reverse": int(reverse),
@@ -96,7 +96,7 @@ def forward(
             "column_stride": kernels.columns,
             "token_ids": 0 if ids is None else ids.data_ptr(),
             "token_table": 0 if table is None else table.data_ptr(),
-            "recurrent_bias": recurrent_bias.data_ptr(),
+            "recurrent_bias": 0 if recurrent_bias is None else recurrent_bias.data_ptr(),
             "weight": weight_hh.data_ptr(),
             "input_size": hidden,
             "packed": packed.data_ptr(),
@@ -123,6 +123,7 @@ def _total_bias(cell: Cell, bias_ih: Tensor | None, bias_hh: Tensor | None) -> T
     return total
 
 
+@cache
 def _recurrent_columns(kernels: Compiled) -> list[tuple[slice, slice]]:
     """Which saved columns hold the gradients of which rows of R: (columns, rows), contiguous runs joined."""
     hidden = kernels.shape.hidden
@@ -143,7 +144,7 @@ def _recurrent_columns(kernels: Compiled) -> list[tuple[slice, slice]]:
 def backward(
     cell: Cell,
     output_gradient: Tensor,
-    final_gradient: Tensor,
+    final_gradient: Tensor | None,
     inputs: Tensor,
     weight_ih: Tensor,
     weight_hh: Tensor,
@@ -154,25 +155,31 @@ def backward(
     columns: Tensor,
     reverse: bool,
     needs_input: bool,
+    overwrite: bool = False,
 ) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None, Tensor | None, Tensor]:
-    """Gradients of inputs, weight_ih, weight_hh, bias_ih, bias_hh and initial."""
+    """Gradients of inputs, weight_ih, weight_hh, bias_ih, bias_hh and initial.
+
+    overwrite: `columns` are not needed any more and may hold the gradients of the columns.
+    """
     steps, batch, hidden = output.shape
     gates = len(cell.gates)
     kernels = compiled(cell, DTYPES[weight_hh.dtype], hidden)
     weight_hh, initial = weight_hh.contiguous(), initial.contiguous()
-    column_gradients = torch.empty_like(columns)
-    state_gradients = final_gradient.clone(memory_format=torch.contiguous_format)
+    # The kernel reads a row's pre-activations before it writes their gradients, so one buffer can hold both.
+    column_gradients = columns if overwrite else torch.empty_like(columns)
+    if final_gradient is None:
+        state_gradients = torch.zeros_like(initial)
+    else:
+        state_gradients = final_gradient.clone(memory_format=torch.contiguous_format)
     if output_gradient.stride(2) != 1 and hidden > 1:
         output_gradient = output_gradient.contiguous()
     packed = weight_hh.new_empty(kernels.packed_backward_size)
     team, chosen = torch_team(), plan(kernels, steps, batch)
-    barrier = torch.zeros(1, dtype=torch.int64)
     kernels.run(
         "backward",
         team,
         {
             **chosen,
-            "barrier": barrier.data_ptr(),
             "steps": steps,
             "batch": batch,
             "reverse": int(reverse),
@@ -202,26 +209,26 @@ def backward(
         d_weight_ih = weight_ih.new_zeros(weight_ih.shape[1], gates * hidden)
         d_weight_ih.index_add_(0, inputs.reshape(-1), of_inputs)
         d_weight_ih = d_weight_ih.t()
-    d_weight_hh = _recurrent_weight_gradient(kernels, column_gradients, output, initial[0], reverse)
+    d_weight_hh = _recurrent_weight_gradient(kernels, flat, output, initial[0], reverse)
     d_bias_ih = d_bias_hh = None
     if has_bias:
         summed = flat.sum(0)
-        d_bias_ih = summed[: gates * hidden].clone()
-        runs = _recurrent_columns(kernels)
-        d_bias_hh = torch.cat([summed[columns] for columns, _ in runs]) if len(runs) > 1 else d_bias_ih.clone()
+        d_bias_ih = summed[: gates * hidden]
+        parts = [summed[columns] for columns, _ in _recurrent_columns(kernels)]
+        d_bias_hh = torch.cat(parts) if len(parts) > 1 else parts[0].clone()
     return d_inputs, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh, state_gradients
 
 
 def _recurrent_weight_gradient(
-    kernels: Compiled, column_gradients: Tensor, output: Tensor, first: Tensor, reverse: bool
+    kernels: Compiled, gradients: Tensor, output: Tensor, first: Tensor, reverse: bool
 ) -> Tensor:
-    steps, _, hidden = output.shape
-    result = output.new_empty(len(kernels.shape.cell.gates) * hidden, hidden)
-    start = steps - 1 if reverse else 0
-    later = column_gradients[:-1] if reverse else column_gradients[1:]
-    earlier = (output[1:] if reverse else output[:-1]).reshape(-1, hidden)
-    for columns, rows in _recurrent_columns(kernels):
-        torch.mm(column_gradients[start][:, columns].t(), first, out=result[rows])
-        if steps > 1:
-            result[rows].addmm_(later.reshape(-1, kernels.columns)[:, columns].t(), earlier)
+    """gradients: (time * batch, columns); output: (time, batch, hidden); first: the state before the first step."""
+    start = first.unsqueeze(0)
+    earlier = torch.cat([output[1:], start] if reverse else [start, output[:-1]]).view(len(gradients), -1)
+    runs = _recurrent_columns(kernels)
+    if len(runs) == 1:
+        return gradients[:, runs[0][0]].t() @ earlier
+    result = output.new_empty(len(kernels.shape.cell.gates) * kernels.shape.hidden, kernels.shape.hidden)
+    for columns, rows in runs:
+        torch.mm(gradients[:, columns].t(), earlier, out=result[rows])
     return result

@@ -34,11 +34,12 @@ def _run_forward(
 
 
 def _run_backward(
-    d_output, d_finals, x, weight_ih, weight_hh, has_bias, initial, output, others, columns, cell, reverse, needs_input
-) -> list[Tensor]:
+    d_output, d_finals, x, weight_ih, weight_hh, has_bias, initial, output, others, columns, cell, reverse, needs_input,
+    overwrite=False,
+) -> list[Tensor]:  # fmt: skip
     found = fast.backward(
         _CELLS[cell], d_output, d_finals, x, weight_ih, weight_hh, has_bias, initial, output, others, columns,
-        reverse, needs_input,
+        reverse, needs_input, overwrite,
     )  # fmt: skip
     return [gradient for gradient in found if gradient is not None]
 
@@ -73,7 +74,7 @@ def _(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse):
 @torch.library.custom_op("ricorso::backward", mutates_args=())
 def backward_operator(
     output_gradient: Tensor,
-    final_gradient: Tensor,
+    final_gradient: Tensor | None,
     inputs: Tensor,
     weight_ih: Tensor,
     weight_hh: Tensor,
@@ -106,20 +107,17 @@ def _(
 
 
 def _setup_context(ctx, inputs, output):
-    x, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse = inputs
+    *tensors, cell, reverse = inputs
     out, _, others, columns = output
-    ctx.save_for_backward(x, weight_ih, weight_hh, bias_ih, bias_hh, initial, out, others, columns)
+    ctx.save_for_backward(*tensors, out, others, columns)
     ctx.cell, ctx.reverse = cell, reverse
-    ctx.mark_non_differentiable(others, columns)
     ctx.set_materialize_grads(False)
 
 
-def _backward(run, ctx, d_output, d_finals, _d_others, _d_columns):
+def _backward(run, ctx, d_output, d_finals, *_):
     x, weight_ih, weight_hh, bias_ih, _, initial, output, others, columns = ctx.saved_tensors
     if d_output is None:
         d_output = output.new_zeros(1, 1, output.shape[2]).expand_as(output)
-    if d_finals is None:
-        d_finals = torch.zeros_like(initial)
     needs = x.is_floating_point() and ctx.needs_input_grad[0]
     if torch.is_grad_enabled():
         return _differentiable_backward(ctx, d_output, d_finals)
@@ -137,6 +135,7 @@ def _differentiable_backward(ctx, d_output, d_finals):
     x, weight_ih, weight_hh, bias_ih, bias_hh, initial = ctx.saved_tensors[:6]
     everything = (x, weight_ih, weight_hh, bias_ih, bias_hh, initial)
     output, finals = naive.run(_CELLS[ctx.cell], *everything, ctx.reverse)
+    d_finals = torch.zeros_like(finals) if d_finals is None else d_finals
     wanted = [t for t, needed in zip(everything, ctx.needs_input_grad, strict=False) if needed and t is not None]
     found = iter(
         torch.autograd.grad([output, finals], wanted, [d_output, d_finals], create_graph=True, allow_unused=True)
@@ -159,9 +158,13 @@ class _Eager(torch.autograd.Function):
         # A separate `setup_context` would have torch inspect the signature at every call.
         output = _run_forward(*inputs)
         _setup_context(ctx, inputs, output)
-        return output
+        return output[:2]
 
-    backward = staticmethod(partial(_backward, _run_backward))
+    @staticmethod
+    def backward(ctx, *gradients):
+        # Nobody else sees the saved columns; unless this graph will be walked again they are free to be overwritten.
+        overwrite = not torch._C._autograd._get_current_graph_task_keep_graph()
+        return _backward(partial(_run_backward, overwrite=overwrite), ctx, *gradients)
 
 
 def forward(
@@ -176,8 +179,7 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """Outputs and final states of one layer in one direction; shapes as in `naive.run`."""
     run = forward_operator if torch.compiler.is_compiling() else _Eager.apply
-    output, finals, _, _ = run(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)
-    return output, finals
+    return run(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)[:2]
 
 
 def naive_forward(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse) -> tuple[Tensor, Tensor]:

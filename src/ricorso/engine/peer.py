@@ -27,10 +27,10 @@ class Stack(Protocol):
 
 
 def run(
-    cell: Cell, inputs: Tensor, initial: Sequence[Tensor], weights: list[Tensor], stack: Stack
+    cell: Cell, inputs: Tensor, initial: Sequence[Tensor] | Tensor, weights: list[Tensor], stack: Stack
 ) -> tuple[Tensor, list[Tensor]]:
     """A whole stack on time-major input: outputs and final states."""
-    states = initial[0] if len(initial) == 1 else tuple(initial)
+    states = initial[0] if len(cell.states) == 1 else tuple(initial)
     output, *finals = PEERS[cell.name](
         inputs, states, weights, stack.bias, stack.num_layers, stack.dropout, stack.training, stack.bidirectional, False
     )

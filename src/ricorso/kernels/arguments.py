@@ -12,7 +12,7 @@ NAMES = (
     "thread_number",  # address of omp_get_thread_num
     "team_size",  # address of omp_get_num_threads
     "yield_processor",  # address of sched_yield, or 0
-    "barrier",  # address of one int64, 0 at the start
+    "arrivals",  # counts arrivals at the barrier; 0 at the start
     "split_units",  # 1: threads share the units and meet at a barrier after each step; 0: they share the batch rows
     "steps",
     "batch",

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 Part = Callable[[object, int, int], None]
 
@@ -21,7 +21,7 @@ class Team:
     thread_number: int = 0
     team_size: int = 0
 
-    @property
+    @cached_property
     def arguments(self) -> dict[str, int]:
         return {
             "fork": self.fork,

@@ -145,9 +145,9 @@ class Recurrent(nn.Module):
             x = x.transpose(0, 1)
         return x, last[0] if len(last) == 1 else tuple(last)
 
-    def _stack(self, x: Tensor, initial: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def _stack(self, x: Tensor, initial: Sequence[Tensor] | Tensor) -> tuple[Tensor, list[Tensor]]:
         run = compiled_forward if self._path and self._path.name == "llvm" else naive_forward
-        starts = torch.stack(tuple(initial)) if len(initial) > 1 else initial[0].unsqueeze(0)
+        starts = initial if isinstance(initial, Tensor) else torch.stack(tuple(initial))
         finals: list[Tensor] = []
         for layer in range(self.num_layers):
             outputs = []
@@ -225,12 +225,14 @@ class Recurrent(nn.Module):
                 f"input_size={self.input_size}, so ids must be 0 to {self.input_size - 1}."
             )
 
-    def _initial(self, x: Tensor, hx: States | None, batched: bool) -> list[Tensor]:
-        """Each state before the first step, (layers * directions, batch, size)."""
+    def _initial(self, x: Tensor, hx: States | None, batched: bool) -> Sequence[Tensor] | Tensor:
+        """Each state before the first step, (layers * directions, batch, size), in one tensor where that is free."""
         states, rows = self.cell.states, self.num_layers * len(self._directions)
         sizes = [self.output_size if n == 0 else self.hidden_size for n in range(len(states))]
         weight = self._first_weight
         if hx is None:
+            if not self.proj_size:
+                return weight.new_zeros(len(states), rows, x.shape[1], self.hidden_size)
             return [weight.new_zeros(rows, x.shape[1], size) for size in sizes]
         given = [hx] if isinstance(hx, Tensor) else list(hx)
         if len(given) != len(states):

@@ -43,9 +43,11 @@ class Arguments:
     builder: ir.IRBuilder
     base: Value
 
+    def address(self, name: str) -> Value:
+        return self.builder.gep(self.base, [I64(INDEX[name])], source_etype=I64)
+
     def integer(self, name: str) -> Value:
-        address = self.builder.gep(self.base, [I64(INDEX[name])], source_etype=I64)
-        return self.builder.load(address, typ=I64)
+        return self.builder.load(self.address(name), typ=I64)
 
     def pointer(self, name: str) -> Value:
         return self.builder.inttoptr(self.integer(name), POINTER)
@@ -101,7 +103,7 @@ def emit_kernel(module: ir.Module, name: str, parts: Sequence[str]) -> None:
 
 def barrier(b: ir.IRBuilder, arguments: Arguments, arrivals: Value) -> None:
     """Wait until `arrivals` threads have come here since the block's counter was 0."""
-    counter = arguments.pointer("barrier")
+    counter = arguments.address("arrivals")
     b.atomic_rmw("add", counter, I64(1), "acq_rel")
     head, yielding, after = (b.append_basic_block(name) for name in ("wait", "yield", "met"))
     spin = b.append_basic_block("spin")

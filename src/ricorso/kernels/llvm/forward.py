@@ -7,7 +7,7 @@ from llvmlite import ir
 from ricorso.equations.cell import Cell
 from ricorso.kernels.llvm.control import Arguments, barrier, emit_part, loop, share
 from ricorso.kernels.llvm.tile import Tile, masks, over_rows, product
-from ricorso.kernels.llvm.vector import I1, I64, POINTER, Value, Vectors
+from ricorso.kernels.llvm.vector import I64, POINTER, Value, Vectors
 from ricorso.kernels.program import forward_program
 
 
@@ -38,43 +38,41 @@ class Shape:
 
 
 def emit_pack_forward(module: ir.Module, shape: Shape) -> None:
-    """weight (gates * hidden, input_size) -> [super-block][k][block][gate][lanes]."""
+    """weight (gates * hidden, input_size) -> [super-block][k][block][gate][lanes], by transposing square blocks."""
     tile, gates = shape.forward, len(shape.cell.gates)
 
     def work(b: ir.IRBuilder, a: Arguments, number: Value, size: Value) -> None:
         v = shape.vectors(b)
         depth, weight, packed = a.integer("input_size"), a.pointer("weight"), a.pointer("packed")
         first, last = share(b, I64(tile.count), number, size)
-        wide = ir.VectorType(I64, tile.lanes)
-        pointers = ir.VectorType(POINTER, tile.lanes)
-        spread = ir.Constant(ir.VectorType(ir.IntType(32), tile.lanes), [0] * tile.lanes)
-
-        def vector(scalar: Value) -> Value:
-            undefined = ir.Constant(wide, ir.Undefined)
-            return b.shuffle_vector(b.insert_element(undefined, scalar, ir.IntType(32)(0)), undefined, spread)
+        squares = b.sdiv(b.add(depth, I64(tile.lanes - 1)), I64(tile.lanes))
 
         def each_super_block(super_block: Value, _: list[Value]) -> list[Value]:
             unit = b.mul(super_block, I64(tile.covered))
             target = v.address(packed, b.mul(b.mul(super_block, depth), I64(tile.vectors * tile.lanes)))
-            offsets, lanes = [], masks(v, tile, unit)
-            for block in range(tile.blocks):
-                base = b.add(unit, I64(block * tile.lanes))
-                units = b.add(vector(base), ir.Constant(wide, list(range(tile.lanes))))
-                offsets.append(b.mul(units, vector(depth)))
 
-            def each_k(k: Value, _: list[Value]) -> list[Value]:
+            def each_square(square: Value, _: list[Value]) -> list[Value]:
+                k = b.mul(square, I64(tile.lanes))
+                inside = v.lane_mask(k, depth)
                 for block in range(tile.blocks):
-                    mask = lanes[block] or ir.Constant(ir.VectorType(I1, tile.lanes), [1] * tile.lanes)
                     for gate in range(gates):
-                        start = v.address(weight, b.add(b.mul(I64(gate * shape.hidden), depth), k))
-                        addresses = b.gep(start, [offsets[block]], source_etype=v.scalar)
-                        addresses.type = pointers
-                        values = v.gather(addresses, mask)
-                        place = b.add(b.mul(k, I64(tile.vectors)), I64(block * gates + gate))
-                        v.store(values, v.address(target, b.mul(place, I64(tile.lanes))))
+                        rows = []
+                        for lane in range(tile.lanes):
+                            own = b.add(unit, I64(block * tile.lanes + lane))
+                            mask = inside
+                            if tile.masked:
+                                nothing = ir.Constant(inside.type, [0] * tile.lanes)
+                                mask = b.select(b.icmp_signed("<", own, I64(shape.hidden)), inside, nothing)
+                            row = b.add(b.mul(b.add(own, I64(gate * shape.hidden)), depth), k)
+                            rows.append(v.load(v.address(weight, row), mask))
+                        for lane, column in enumerate(v.transpose(rows)):
+                            at = b.add(k, I64(lane))
+                            place = b.add(b.mul(at, I64(tile.vectors)), I64(block * gates + gate))
+                            with b.if_then(b.icmp_signed("<", at, depth)):
+                                v.store(column, v.address(target, b.mul(place, I64(tile.lanes))))
                 return []
 
-            loop(b, I64(0), depth, each_k)
+            loop(b, I64(0), squares, each_square)
             return []
 
         loop(b, first, last, each_super_block)

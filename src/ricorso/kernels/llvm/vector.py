@@ -86,9 +86,20 @@ class Vectors:
         name = f"llvm.masked.store.{self._suffix}.p0"
         self.intrinsic(name, ir.VoidType(), [value, address, I32(self.size), mask])
 
-    def gather(self, addresses: Value, mask: Value) -> Value:
-        name = f"llvm.masked.gather.{self._suffix}.v{self.lanes}p0"
-        return self.intrinsic(name, self.type, [addresses, I32(self.size), mask, self.constant(0.0)])
+    def transpose(self, rows: list[Value]) -> list[Value]:
+        """The columns of a square of `lanes` vectors: blocks of 1, 2, 4 ... lanes change places in turn."""
+        rows = list(rows)
+        width = 1
+        while width < self.lanes:
+            for upper in (n for n in range(self.lanes) if not n & width):
+                a, b = rows[upper], rows[upper | width]
+                keep = [j if not j & width else self.lanes + (j ^ width) for j in range(self.lanes)]
+                take = [j | width if not j & width else self.lanes + j for j in range(self.lanes)]
+                for place, picked in ((upper, keep), (upper | width, take)):
+                    mask = ir.Constant(ir.VectorType(I32, self.lanes), picked)
+                    rows[place] = self.builder.shuffle_vector(a, b, mask)
+            width *= 2
+        return rows
 
     def splat(self, scalar: Value) -> Value:
         undefined = ir.Constant(self.type, ir.Undefined)

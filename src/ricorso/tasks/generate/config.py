@@ -16,7 +16,7 @@ class GenerateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     # the model
-    cell: str = Field("lstm", description="The recurrent cell, by its name in `ricorso cells`.")
+    cell: str = Field("gru", description="The recurrent cell, by its name in `ricorso cells`.")
     hidden_size: int = Field(512, ge=1, description="Units in each layer.")
     num_layers: int = Field(1, ge=1, description="Recurrent layers on top of one another.")
     embedding_size: int | None = Field(
@@ -24,7 +24,7 @@ class GenerateConfig(BaseModel):
         ge=1,
         description="Width of a learnt vector for each symbol; left out, symbols go straight to the first layer.",
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of each layer's outputs that is dropped in training.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Share of each layer's outputs that is dropped in training.")
 
     # the text
     level: Literal["character", "byte", "bpe"] = Field("character", description="What a symbol is.")
@@ -43,8 +43,14 @@ class GenerateConfig(BaseModel):
     )
 
     # training
-    sequence_length: int = Field(128, ge=1, description="Symbols through which the gradient reaches back.")
-    batch_size: int = Field(64, ge=1, description="Pieces of the text that are read side by side.")
+    sequence_length: int = Field(64, ge=1, description="Symbols through which the gradient reaches back.")
+    batch_size: int = Field(16, ge=1, description="Pieces of the text that are read side by side.")
+    restart: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the pieces that start from a zero state at each step, to learn to begin from nothing.",
+    )
     minutes: float | None = Field(
         None, gt=0, description=f"Time to train for; {DEFAULT_MINUTES:g} when neither minutes nor epochs is given."
     )

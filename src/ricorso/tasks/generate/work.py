@@ -34,7 +34,15 @@ class TextWork:
 
     def loss(self, batch: tuple[Tensor, Tensor], state: State) -> tuple[Tensor, State]:
         """The mean cross-entropy in nats and the state after the batch."""
-        return self.model.loss(*batch, state)
+        return self.model.loss(*batch, self._restarted(state))
+
+    def _restarted(self, state: State) -> State:
+        """The state with a random share of the streams back at zero."""
+        if state is None or not self._config.restart:
+            return state
+        first = state if isinstance(state, Tensor) else state[0]
+        kept = (torch.rand(first.shape[1], 1) >= self._config.restart).to(first.dtype)
+        return state * kept if isinstance(state, Tensor) else tuple(part * kept for part in state)
 
     def validate(self) -> dict[str, float]:
         """The mean cross-entropy over the validation text."""
