@@ -3,12 +3,14 @@
 The peer is the loop of the tutorials: torch.nn called with one one-hot step, softmax, multinomial.
 """
 
+import string
+
 import numpy as np
 import torch
 from measurement import alternate, save
 
 from ricorso.cells import get_cell
-from ricorso.data.vocabulary import ByteVocabulary
+from ricorso.data.vocabulary import CharacterVocabulary
 from ricorso.decoding.sample import Sampler
 from ricorso.tasks.generate.model import TextModel, Writer, write
 
@@ -31,7 +33,7 @@ def peer_text(layer, head, length):
 
 def main():
     rows = []
-    vocabulary = ByteVocabulary()
+    vocabulary = CharacterVocabulary(string.printable[:65])
     for kind, make_peer in PEERS.items():
         torch.manual_seed(0)
         model = TextModel(get_cell(kind), len(vocabulary), HIDDEN, 1, None, 0.0).eval()

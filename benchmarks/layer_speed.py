@@ -56,21 +56,21 @@ def measure(kind, hidden, batch, seconds, rate):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each shape")
+    parser.add_argument("--large", action="store_true", help="shapes beyond the grid, where torch may be as fast")
     parser.add_argument("--kinds", nargs="+", default=list(PAIRS), choices=PAIRS)
     chosen = parser.parse_args()
     rate = product_rate()
     print(f"product rate {rate / 1e9:.0f} GFLOP/s, {torch.get_num_threads()} threads")
-    rows = [
-        measure(kind, hidden, batch, chosen.seconds, rate)
-        for kind in chosen.kinds
-        for hidden in (64, 128, 256, 512)
-        for batch in (1, 8, 64)
-    ]
-    means = {
-        kind: geometric_mean([row["ratio"] for row in rows if row["kind"] == kind]) for kind in chosen.kinds
-    }
+    grid = [(hidden, batch) for hidden in (64, 128, 256, 512) for batch in (1, 8, 64)]
+    if chosen.large:
+        grid = [(256, 16), (256, 256), (512, 16), (512, 128), (1024, 16), (1024, 128)]
+    rows = [measure(kind, *shape, chosen.seconds, rate) for kind in chosen.kinds for shape in grid]
+    means = {kind: geometric_mean([row["ratio"] for row in rows if row["kind"] == kind]) for kind in chosen.kinds}
     print("geometric means:", ", ".join(f"{kind} x{mean:.2f}" for kind, mean in means.items()))
-    save("layer_speed", {"product_rate_flops": rate, "geometric_mean_ratio": means, "rows": rows})
+    save(
+        "layer_speed_large" if chosen.large else "layer_speed",
+        {"product_rate_flops": rate, "geometric_mean_ratio": means, "rows": rows},
+    )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,9 @@ def main():
             command = [sys.executable, __file__, "--side", kind, str(side)]
             used.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
         rows.append({"kind": kind, "ricorso_bytes": used[0], "torch_bytes": used[1], "share": used[0] / used[1]})
-        print(f"{kind:5} ricorso {used[0] / 2**20:6.0f} MiB   torch {used[1] / 2**20:6.0f} MiB   {used[0] / used[1]:.2f}")
+        print(
+            f"{kind:5} ricorso {used[0] / 2**20:6.0f} MiB   torch {used[1] / 2**20:6.0f} MiB   {used[0] / used[1]:.2f}"
+        )
     save("training_memory", {"steps": STEPS, "batch": BATCH, "hidden": HIDDEN, "rows": rows})
 
 

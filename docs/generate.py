@@ -5,8 +5,10 @@ python docs/generate.py --check    fail when a page is not what the source says
 """
 
 import difflib
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +18,7 @@ from ricorso.cli.main import root
 from ricorso.equations import Cell, render
 
 DOCS = Path(__file__).parent
+RESULTS = DOCS.parent / "benchmarks" / "results"
 NOTE = "<!-- Made by docs/generate.py from the source; `make docs` writes it anew. -->\n\n"
 
 
@@ -24,6 +27,7 @@ def pages() -> dict[Path, str]:
     made = {DOCS / "cells" / f"{cell.name}.md": cell_page(cell) for cell in CATALOGUE.values()}
     made[DOCS / "cells" / "README.md"] = catalogue_page()
     made[DOCS / "reference" / "command-line.md"] = command_line_page()
+    made[DOCS / "reference" / "speed.md"] = speed_page()
     return {path: NOTE + text for path, text in made.items()}
 
 
@@ -44,6 +48,57 @@ def catalogue_page() -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def speed_page() -> str:
+    """Return the figures that the benchmarks left in benchmarks/results."""
+    layers, characters, generation, memory = (
+        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("layer_speed", "character_model", "generation", "training_memory")
+    )
+    machine = layers["machine"]
+    lines = [
+        "# Speed beside torch.nn",
+        "",
+        f"Measured on {machine['processor']} ({machine['architecture']}) with {machine['threads']} threads,",
+        f"torch {layers['versions']['torch']}, float32; both sides in turn in one process, medians. Above 1 Ricorso",
+        "is ahead. `make bench` measures again; the full results are in `benchmarks/results`.",
+        "",
+        "## A training step of one layer",
+        "",
+        "Forward and backward over 100 steps, as many inputs as units. In brackets the share of the rate at which the",
+        "same machine multiplies two large matrices.",
+        "",
+    ]
+    batches = sorted({row["batch"] for row in layers["rows"]})
+    lines.append("| | units | " + " | ".join(f"batch {batch}" for batch in batches) + " |")
+    lines.append("| --- " * (2 + len(batches)) + "|")
+    found = {(row["kind"], row["hidden"], row["batch"]): row for row in layers["rows"]}
+    for kind, mean in layers["geometric_mean_ratio"].items():
+        for hidden in sorted({row["hidden"] for row in layers["rows"]}):
+            cells = [found[kind, hidden, batch] for batch in batches]
+            shown = " | ".join(f"{c['ratio']:.2f} ({c['share_of_product_rate']:.0%})" for c in cells)
+            lines.append(f"| {kind} | {hidden} | {shown} |")
+        lines.append(f"| {kind} | geometric mean | **{mean:.2f}** |" + " |" * (len(batches) - 1))
+    lines += ["", "## A character model", ""]
+    lines += ["Training with Adam, 256 units, sequences of 25, batch 128, 65 symbols; torch.nn on one-hot vectors.", ""]
+    lines += ["| | characters a second | torch.nn | ratio |", "| --- | --- | --- | --- |"]
+    lines += [_rate_row(row) for row in characters["rows"]]
+    lines += ["", "Writing one stream of text, 256 units, 256 symbols, sampled with a temperature:", ""]
+    lines += ["| | characters a second | torch.nn in a loop | ratio |", "| --- | --- | --- | --- |"]
+    lines += [_rate_row(row) for row in generation["rows"]]
+    lines += ["", "## Memory of a training step", ""]
+    lines += [f"{memory['steps']} steps, batch {memory['batch']}, {memory['hidden']} units; growth of the peak.", ""]
+    lines += ["| | MiB | torch.nn | share |", "| --- | --- | --- | --- |"]
+    for row in memory["rows"]:
+        sizes = f"{row['ricorso_bytes'] / 2**20:.0f} | {row['torch_bytes'] / 2**20:.0f}"
+        lines.append(f"| {row['kind']} | {sizes} | {row['share']:.2f} |")
+    return "\n".join([*lines, ""])
+
+
+def _rate_row(row: dict[str, Any]) -> str:
+    speed = row["characters_per_second"]
+    return f"| {row['kind']} | {speed['ricorso']:,.0f} | {speed['torch']:,.0f} | {row['ratio']:.2f} |"
 
 
 def cell_page(cell: Cell) -> str:

@@ -183,6 +183,15 @@ def test_path_says_what_ran(monkeypatch):
         layer(torch.zeros(2, 1, 3))
 
 
+def test_a_large_lstm_takes_torchs_kernel_where_that_is_faster(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    layer = LSTM(2, 512)
+    layer(torch.zeros(1, 128, 2))
+    assert layer.path == "torch: torch's own LSTM kernel is faster at this size"
+    layer(torch.zeros(1, 128, dtype=torch.long))
+    assert layer.path.startswith("llvm")
+
+
 def test_half_precision_takes_torch_where_torch_has_the_cell():
     layer = LSTM(3, 4, dtype=torch.bfloat16)
     assert layer(torch.zeros(2, 1, 3, dtype=torch.bfloat16))[0].dtype == torch.bfloat16

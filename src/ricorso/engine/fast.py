@@ -33,10 +33,10 @@ def plan(kernels: Compiled, steps: int, batch: int) -> dict[str, int]:
     if threads == 1 or work * steps < 200_000:
         return {"threads": 1, "split_units": 0}
     weights = shape.hidden * shape.hidden * len(shape.cell.gates) * (4 if shape.dtype == "float32" else 8)
-    by_units = batch < 2 * threads or (weights > 500_000 and batch < 64)
+    by_units = batch < 2 * threads or (weights > 500_000 and batch < 4 * threads)
     if not by_units:
         return {"threads": min(threads, batch), "split_units": 0}
-    if work < 30_000:
+    if work < 12_000:
         return {"threads": 1, "split_units": 0}
     return {"threads": min(threads, shape.forward.count, shape.backward.count), "split_units": 1}
 
@@ -69,21 +69,19 @@ def forward(
     if cell.split_gates:
         recurrent_bias = weight_hh.new_zeros(gates * hidden) if bias_hh is None else bias_hh.contiguous()
     ids = table = None
-    if inputs.is_floating_point():
-        flat = columns.view(-1, kernels.columns)[:, : gates * hidden]
-        rows = inputs.reshape(steps * batch, -1)
-        if bias is None:
-            torch.mm(rows, weight_ih.t(), out=flat)
-        else:
-            torch.addmm(bias, rows, weight_ih.t(), out=flat)
-    else:
+    team, chosen = torch_team(), plan(kernels, steps, batch)
+    if not inputs.is_floating_point():
         ids = inputs.contiguous()
         # clone, not contiguous: the transpose of a single column is contiguous already, and must not be added to.
         table = weight_ih.t().clone(memory_format=torch.contiguous_format)
         if bias is not None:
             table += bias
-
-    team, chosen = torch_team(), plan(kernels, steps, batch)
+    else:
+        flat = columns.view(-1, kernels.columns)[:, : gates * hidden]
+        if bias is None:
+            torch.mm(inputs.reshape(steps * batch, -1), weight_ih.t(), out=flat)
+        else:
+            torch.addmm(bias, inputs.reshape(steps * batch, -1), weight_ih.t(), out=flat)
     kernels.run(
         "forward",
         team,
@@ -98,7 +96,7 @@ def forward(
             "token_table": 0 if table is None else table.data_ptr(),
             "recurrent_bias": 0 if recurrent_bias is None else recurrent_bias.data_ptr(),
             "weight": weight_hh.data_ptr(),
-            "input_size": hidden,
+            "depth": hidden,
             "packed": packed.data_ptr(),
             "output": output.data_ptr(),
             "output_stride": hidden,
@@ -165,7 +163,7 @@ def backward(
     gates = len(cell.gates)
     kernels = compiled(cell, DTYPES[weight_hh.dtype], hidden)
     weight_hh, initial = weight_hh.contiguous(), initial.contiguous()
-    # The kernel reads a row's pre-activations before it writes their gradients, so one buffer can hold both.
+    # The kernel reads a row's saved values before it writes gradients in their place, so one buffer can hold both.
     column_gradients = columns if overwrite else torch.empty_like(columns)
     if final_gradient is None:
         state_gradients = torch.zeros_like(initial)
@@ -223,12 +221,11 @@ def _recurrent_weight_gradient(
     kernels: Compiled, gradients: Tensor, output: Tensor, first: Tensor, reverse: bool
 ) -> Tensor:
     """gradients: (time * batch, columns); output: (time, batch, hidden); first: the state before the first step."""
-    start = first.unsqueeze(0)
-    earlier = torch.cat([output[1:], start] if reverse else [start, output[:-1]]).view(len(gradients), -1)
-    runs = _recurrent_columns(kernels)
-    if len(runs) == 1:
-        return gradients[:, runs[0][0]].t() @ earlier
-    result = output.new_empty(len(kernels.shape.cell.gates) * kernels.shape.hidden, kernels.shape.hidden)
-    for columns, rows in runs:
-        torch.mm(gradients[:, columns].t(), earlier, out=result[rows])
+    batch, hidden = first.shape
+    at_start, later = (gradients[-batch:], gradients[:-batch]) if reverse else (gradients[:batch], gradients[batch:])
+    earlier = (output[1:] if reverse else output[:-1]).reshape(-1, hidden)
+    result = output.new_empty(len(kernels.shape.cell.gates) * hidden, hidden)
+    for columns, rows in _recurrent_columns(kernels):
+        torch.mm(later[:, columns].t(), earlier, out=result[rows])
+        result[rows].addmm_(at_start[:, columns].t(), first)
     return result

@@ -179,7 +179,8 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """Outputs and final states of one layer in one direction; shapes as in `naive.run`."""
     run = forward_operator if torch.compiler.is_compiling() else _Eager.apply
-    return run(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)[:2]
+    output, finals, *_ = run(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)
+    return output, finals
 
 
 def naive_forward(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
 """Which way a layer runs on given tensors, and why."""
 
 import os
+import platform
 from dataclasses import dataclass
 from functools import cache
 
@@ -79,4 +80,12 @@ def _unsuited(inputs: Tensor, weight_hh: Tensor) -> str:
 
 
 def _torch_is_faster(cell: Cell, inputs: Tensor, weight_hh: Tensor) -> bool:
-    return False
+    """oneDNN's LSTM gains a few percent where every product is large (benchmarks/layer_speed.py --large)."""
+    return (
+        cell.name == "lstm"
+        and weight_hh.dtype == torch.float32
+        and weight_hh.shape[1] >= 512
+        and weight_hh.shape[1] * inputs.shape[1] >= 65_536
+        and platform.machine() in ("x86_64", "AMD64")
+        and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    )

@@ -12,13 +12,17 @@ from ricorso.kernels.compiled import Compiled, Native, compiled
 from ricorso.kernels.team import Team
 
 Array = NDArray[np.floating]
+ALONE = Team()
+# A step over fewer bytes of weights is over before a second thread has begun.
+SHARED_BYTES = 500_000
 
 
 class Stepper:
     """A stack of layers that consumes one time step of `batch_size` streams at a call.
 
     weights: the parameters of `layers.Recurrent` as arrays, under their names there. With tokens=True the input is
-    token ids and the first product is a row of the transposed weight.
+    token ids and the first product is a row of the transposed weight. team, threads: who shares the units of layers
+    that are too large for one core's cache.
 
     >>> import torch
     >>> from ricorso.layers import Recurrent
@@ -28,7 +32,14 @@ class Stepper:
     """
 
     def __init__(
-        self, cell: Cell, weights: Mapping[str, Array], num_layers: int, batch_size: int = 1, tokens: bool = False
+        self,
+        cell: Cell,
+        weights: Mapping[str, Array],
+        num_layers: int,
+        batch_size: int = 1,
+        tokens: bool = False,
+        team: Team = ALONE,
+        threads: int = 1,
     ) -> None:
         first = weights["weight_hh_l0"]
         self.cell, self.batch_size, self.tokens = cell, batch_size, tokens
@@ -41,7 +52,7 @@ class Stepper:
             own = {name[: -len(f"_l{number}")]: w for name, w in weights.items() if name.endswith(f"_l{number}")}
             below = self._layers[-1].outputs if self._layers else [self._features] * 2
             ids = self._ids if tokens and number == 0 else None
-            self._layers.append(_Layer(kernels, own, below, ids, batch_size))
+            self._layers.append(_Layer(kernels, own, below, ids, batch_size, team, threads))
         self._calls = [[call for layer in self._layers for call in layer.calls[parity]] for parity in (0, 1)]
         self._outputs = self._layers[-1].outputs
         self._parity = 0
@@ -98,6 +109,8 @@ class _Layer:
         below: Sequence[Array],
         ids: NDArray[np.int64] | None,
         batch: int,
+        team: Team,
+        threads: int,
     ) -> None:
         weight_hh = np.ascontiguousarray(weights["weight_hh"])
         weight_ih = np.ascontiguousarray(weights["weight_ih"])
@@ -114,6 +127,9 @@ class _Layer:
         packed_hh = _pack(kernels, weight_hh)
         table = np.ascontiguousarray(weight_ih.T + bias) if ids is not None else None
         packed_ih = _pack(kernels, weight_ih) if ids is None else None
+        shared = {"threads": 1, "split_units": 0}
+        if team.fork and weight_hh.nbytes >= SHARED_BYTES:
+            shared = {"threads": min(threads, kernels.shape.forward.count), "split_units": 1, **team.arguments}
         self._alive = (columns, packed_hh, packed_ih, table, bias, recurrent_bias, below, ids)
         self.calls: list[list[tuple[Native, Arguments]]] = []
         for parity in (0, 1):
@@ -121,6 +137,7 @@ class _Layer:
             if packed_ih is not None:
                 arguments = block(
                     {
+                        **shared,
                         "batch": batch,
                         "inputs": below[parity].ctypes.data,
                         "input_stride": weight_ih.shape[1],
@@ -135,6 +152,7 @@ class _Layer:
             before, after = self.states[parity], self.states[1 - parity]
             arguments = block(
                 {
+                    **shared,
                     "steps": 1,
                     "batch": batch,
                     "columns": columns.ctypes.data,
@@ -155,6 +173,6 @@ class _Layer:
 
 def _pack(kernels: Compiled, weight: Array) -> Array:
     packed = np.zeros(kernels.packed_forward_size(weight.shape[1]), weight.dtype)
-    values = {"weight": weight.ctypes.data, "packed": packed.ctypes.data, "input_size": weight.shape[1]}
+    values = {"weight": weight.ctypes.data, "packed": packed.ctypes.data, "depth": weight.shape[1]}
     kernels.run("pack", Team(), values)
     return packed

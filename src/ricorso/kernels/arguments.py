@@ -17,12 +17,13 @@ NAMES = (
     "steps",
     "batch",
     "reverse",  # 1: time runs from the last step to the first
-    "columns",  # (steps, batch, column_stride) input projections in, pre-activations out
+    "columns",  # (steps, batch, column_stride) input projections in, values saved for backward out
     "column_stride",
     "token_ids",  # (steps, batch) int64 rows of `token_table`, or 0: use the projections in `columns`
     "token_table",  # (symbols, gates * hidden)
     "recurrent_bias",  # (gates * hidden)
-    "weight",  # (gates * hidden, hidden) R as torch keeps it
+    "weight",  # (gates * hidden, depth) R, or W to be packed, as torch keeps it
+    "depth",  # columns of the weight that is to be packed
     "packed",  # R as this kernel wants it
     "output",  # (steps, batch, output_stride) the first state
     "output_stride",

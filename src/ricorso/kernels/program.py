@@ -32,18 +32,41 @@ class Program:
         return tuple(i.name for i in self.instructions if i.operation == "input")
 
 
+def saved_symbols(cell: Cell) -> tuple[sp.Symbol, ...]:
+    """What a forward step keeps for the backward step in the place of each leaf.
+
+    A gate that matters only through one function of it, whose derivative follows from its value, is kept as that
+    value; then the backward step need not compute the function again. Any other leaf is kept as it is.
+    """
+    steps, derived = elementary(cell), adjoint(cell)
+    gradients = [*(a.expression for a in derived.assignments), *derived.of_leaves, *derived.of_states]
+
+    def kept(leaf: sp.Symbol) -> sp.Symbol:
+        users = [step for step in steps if leaf in step.expression.free_symbols]
+        alone = len(users) == 1 and type(users[0].expression) in BY_FUNCTION and users[0].expression.args == (leaf,)
+        needed = any(leaf in expression.free_symbols for expression in gradients)
+        return users[0].symbol if alone and not needed else leaf
+
+    return tuple(kept(leaf) for leaf in cell.leaves)
+
+
 def forward_program(cell: Cell) -> Program:
-    """Gates and old states in, new states out (named as the states)."""
+    """Gates and old states in; new states (named as the states) and `saved_<leaf>` out."""
     outputs = [(state.name, state.new) for state in cell.states]
+    outputs += [(f"saved_{leaf.name}", kept) for leaf, kept in zip(cell.leaves, saved_symbols(cell), strict=True)]
     return _compile(elementary(cell), outputs)
 
 
 def backward_program(cell: Cell) -> Program:
-    """Gates, old states and gradients of new states (`d_<state>_new`) in; gradients `d_<leaf>`, `d_<state>` out."""
-    derived = adjoint(cell)
+    """Saved symbols, old states and gradients of new states (`d_<state>_new`) in.
+
+    Gradients `d_<leaf>` and `d_<state>` out.
+    """
+    derived, saved = adjoint(cell), saved_symbols(cell)
     outputs = [(f"d_{leaf.name}", e) for leaf, e in zip(cell.leaves, derived.of_leaves, strict=True)]
     outputs += [(f"d_{state.name}", e) for state, e in zip(cell.states, derived.of_states, strict=True)]
-    return _compile([*elementary(cell), *derived.assignments], outputs)
+    given = [step for step in elementary(cell) if step.symbol not in saved]
+    return _compile([*given, *derived.assignments], outputs)
 
 
 def _compile(assignments: Iterable[Assignment], outputs: Sequence[tuple[str, sp.Expr]]) -> Program:

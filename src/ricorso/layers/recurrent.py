@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ricorso.cells import get_cell
 from ricorso.engine import peer
+from ricorso.engine.fast import torch_team
 from ricorso.engine.operator import forward as compiled_forward
 from ricorso.engine.operator import naive_forward, register
 from ricorso.engine.path import Path, choose
@@ -93,7 +94,8 @@ class Recurrent(nn.Module):
 
     @property
     def _first_weight(self) -> Tensor:
-        return self._weights("l0")[1]
+        weight: Tensor = getattr(self, "weight_hh_l0")  # noqa: B009 (a parametrised weight is no parameter)
+        return weight
 
     @property
     def _directions(self) -> tuple[str, ...]:
@@ -187,7 +189,7 @@ class Recurrent(nn.Module):
         if self.bidirectional or self.proj_size:
             raise UsageError("A stream cannot look ahead: steppers take layers of one direction without projection.")
         weights = {name: p.detach().cpu().numpy().copy() for name, p in self.named_parameters()}
-        return Stepper(self.cell, weights, self.num_layers, batch_size, tokens)
+        return Stepper(self.cell, weights, self.num_layers, batch_size, tokens, torch_team(), torch.get_num_threads())
 
     def _time_major(self, input: Tensor) -> tuple[Tensor, bool]:
         tokens = not input.is_floating_point()

@@ -1,4 +1,4 @@
-"""Backward code: exact backpropagation through time from the saved pre-activations and states.
+"""Backward code: exact backpropagation through time from the saved values and states.
 
 Each step first computes the gradients of its gates and of the old states elementwise, then adds the recurrent
 product `gate gradients @ R` to the gradient of the previous output. Weight gradients are products over all steps
@@ -11,7 +11,7 @@ from ricorso.kernels.llvm.control import Arguments, barrier, emit_part, loop, sh
 from ricorso.kernels.llvm.forward import Shape
 from ricorso.kernels.llvm.tile import masks, over_rows, product
 from ricorso.kernels.llvm.vector import I64, POINTER, Value
-from ricorso.kernels.program import backward_program
+from ricorso.kernels.program import backward_program, saved_symbols
 
 
 def recurrent_leaves(shape: Shape) -> list[int]:
@@ -160,8 +160,8 @@ def _elementwise(module: ir.Module, shape: Shape) -> ir.Function:
         unit = b.mul(block, I64(tile.lanes))
         mask = v.lane_mask(unit, I64(hidden)) if ragged else None
         values: dict[str, Value] = {}
-        for n, leaf in enumerate(cell.leaves):
-            values[leaf.name] = v.load(v.address(columns, b.add(unit, I64(n * hidden))), mask)
+        for n, kept in enumerate(saved_symbols(cell)):
+            values[kept.name] = v.load(v.address(columns, b.add(unit, I64(n * hidden))), mask)
         for n, state in enumerate(cell.states):
             if n == 0:
                 values[state.name] = v.load(v.address(previous, unit), mask)

@@ -38,12 +38,12 @@ class Shape:
 
 
 def emit_pack_forward(module: ir.Module, shape: Shape) -> None:
-    """weight (gates * hidden, input_size) -> [super-block][k][block][gate][lanes], by transposing square blocks."""
+    """weight (gates * hidden, depth) -> [super-block][k][block][gate][lanes], by transposing square blocks."""
     tile, gates = shape.forward, len(shape.cell.gates)
 
     def work(b: ir.IRBuilder, a: Arguments, number: Value, size: Value) -> None:
         v = shape.vectors(b)
-        depth, weight, packed = a.integer("input_size"), a.pointer("weight"), a.pointer("packed")
+        depth, weight, packed = a.integer("depth"), a.pointer("weight"), a.pointer("packed")
         first, last = share(b, I64(tile.count), number, size)
         squares = b.sdiv(b.add(depth, I64(tile.lanes - 1)), I64(tile.lanes))
 
@@ -136,7 +136,7 @@ def _project_tile(module: ir.Module, shape: Shape, rows: int) -> ir.Function:
 
 
 def emit_forward(module: ir.Module, shape: Shape) -> None:
-    """All steps: columns and states before the first step in, states of every step and pre-activations out."""
+    """All steps: columns and states before the first step in, states of every step and saved values out."""
     tile, hidden = shape.forward, shape.hidden
     tiles = {rows: _forward_tile(module, shape, rows) for rows in range(1, tile.rows + 1)}
 
@@ -216,7 +216,10 @@ def _forward_tile(module: ir.Module, shape: Shape, rows: int) -> ir.Function:
     gates = len(cell.gates)
     kind = ir.FunctionType(
         ir.VoidType(),
-        [POINTER, I64, POINTER, I64, POINTER, POINTER, POINTER, POINTER, POINTER, I64, POINTER, I64, POINTER, I64, I64],
+        [
+            *(POINTER, I64, POINTER, I64, POINTER, POINTER, POINTER, POINTER),
+            *(POINTER, I64, POINTER, I64, POINTER, I64, I64),
+        ],
     )
     function = ir.Function(module, kind, f"forward_tile{rows}")
     function.linkage = "internal"
@@ -270,12 +273,9 @@ def _forward_tile(module: ir.Module, shape: Shape, rows: int) -> ir.Function:
                 split = shape.split_column(gate)
                 if split is None:
                     values[symbol.name] = total
-                    v.store(total, v.address(own[row], place(gate, block)), mask)
                     continue
                 values[symbol.u.name] = total
                 values[symbol.x.name] = v.load(v.address(sources[row], place(gate, block)), mask)
-                v.store(values[symbol.x.name], v.address(own[row], place(gate, block)), mask)
-                v.store(total, v.address(own[row], place(split, block)), mask)
             row_offset = b.add(I64(row * hidden), at)
             for n, state in enumerate(cell.states):
                 if state.name not in program.inputs:
@@ -286,6 +286,8 @@ def _forward_tile(module: ir.Module, shape: Shape, rows: int) -> ir.Function:
                     offset = b.add(b.mul(I64(n - 1), old_distance), row_offset)
                     values[state.name] = v.load(v.address(old_others, offset), mask)
             results = v.run(program, values)
+            for n, leaf in enumerate(cell.leaves):
+                v.store(results[f"saved_{leaf.name}"], v.address(own[row], place(n, block)), mask)
             for n, state in enumerate(cell.states):
                 if n == 0:
                     target = v.address(output, b.add(b.mul(I64(row), output_stride), at))
