@@ -24,7 +24,7 @@ class GenerateConfig(BaseModel):
         ge=1,
         description="Width of a learnt vector for each symbol; left out, symbols go straight to the first layer.",
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="Share of each layer's outputs that is dropped in training.")
+    dropout: float = Field(0.25, ge=0, lt=1, description="Share of each layer's outputs that is dropped in training.")
 
     # the text
     level: Literal["character", "byte", "bpe"] = Field("character", description="What a symbol is.")
@@ -58,8 +58,8 @@ class GenerateConfig(BaseModel):
         None, ge=1, description="Passes over the training text; with minutes, whichever ends first."
     )
     learning_rate: float = Field(8e-3, gt=0, description="The highest learning rate of AdamW.")
-    warmup: float = Field(0.05, ge=0, lt=1, description="Share of the training in which the learning rate rises.")
-    weight_decay: float = Field(0.01, ge=0, description="Decay of the weight matrices.")
+    warmup: float = Field(0.02, ge=0, lt=1, description="Share of the training in which the learning rate rises.")
+    weight_decay: float = Field(0.05, ge=0, description="Decay of the weight matrices.")
     clip: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 leaves it as it is.")
     average: float = Field(
         0.99, ge=0, lt=1, description="Decay a step of the averaged weights, which are kept; 0: no average."
