@@ -18,9 +18,9 @@ from measurement import save
 TRAINING = 1_003_854
 
 
-def ricorso(*arguments):
+def ricorso(folder, *arguments):
     command = [sys.executable, "-m", "ricorso", *map(str, arguments)]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=folder).stdout
 
 
 def main():
@@ -37,17 +37,15 @@ def main():
     with read(chosen.data, "rt", encoding="utf-8") as file:
         text = file.read()
     with tempfile.TemporaryDirectory() as folder:
-        train, valid = Path(folder) / "train.txt", Path(folder) / "valid.txt"
-        train.write_text(text[:TRAINING], encoding="utf-8")
-        valid.write_text(text[TRAINING:], encoding="utf-8")
+        (Path(folder) / "train.txt").write_text(text[:TRAINING], encoding="utf-8")
+        (Path(folder) / "valid.txt").write_text(text[TRAINING:], encoding="utf-8")
         run = Path(folder) / "run"
-        given = ["--valid", valid, "--out", run, "--minutes", chosen.minutes, *chosen.options]
-        ricorso("train", "generate", train, *given)
-        figures = json.loads(ricorso("evaluate", run, valid, "--stateful", "--json"))
+        given = ["--valid", "valid.txt", "--out", "run", "--minutes", chosen.minutes, *chosen.options]
+        ricorso(folder, "train", "generate", "train.txt", *given)
+        figures = json.loads(ricorso(folder, "evaluate", "run", "valid.txt", "--stateful", "--json"))
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
         end = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()][-1]
-        sample = ricorso("generate", run, "--prompt", "ROMEO:", "--length", "400", "--seed", "0")
-    del figures["run"]
+        sample = ricorso(folder, "generate", "run", "--prompt", "ROMEO:", "--length", "400", "--seed", "0")
     print(json.dumps(figures, indent=1))
     save(chosen.name, {"minutes": chosen.minutes, "figures": figures, "config": config, "end": end, "sample": sample})
 

@@ -104,7 +104,7 @@ def test_a_bad_settings_file(ricorso, text_file, tmp_path, name, content, status
         (None, [], 1, "There is no file 'text.txt'"),
         (b"", [], 1, "text.txt is empty"),
         (b"a", [], 1, "too short"),
-        (b"only a few characters", [], 1, "needs at least 129"),
+        (b"only a few characters", [], 1, f"needs at least {GenerateConfig().sequence_length + 1}"),
         (b"PK\x03\x04\0\0\0\0", [], 1, "looks like a binary file"),
         (b"first line\nsm\xf6rg\xe5s\n", [], 1, "text.txt, line 2, column 3: byte 0xf6 is not valid utf-8"),
         (b"some text " * 99, ["--encoding", "utf-9"], 2, "There is no text encoding 'utf-9'"),

@@ -64,9 +64,7 @@ class Stepper:
         Raises ShapeError for ids outside the vocabulary or another shape.
         """
         if self.tokens:
-            self._ids[:] = inputs
-            if self._ids.min() < 0 or self._ids.max() >= self.input_size:
-                raise ShapeError(f"Token ids must be 0 to {self.input_size - 1}; got {self._ids.tolist()}.")
+            self._take(inputs)
         else:
             if np.shape(inputs) != self._features.shape:
                 raise ShapeError(f"Wanted features of shape {self._features.shape}; got {np.shape(inputs)}.")
@@ -76,6 +74,13 @@ class Stepper:
         self._parity ^= 1
         top: Array = self._outputs[self._parity ^ 1]
         return top
+
+    def _take(self, ids: NDArray[np.generic] | int) -> None:
+        self._ids[:] = ids
+        # Two reductions over an array of one would take as long as the step of a small layer.
+        low, high = (ids, ids) if isinstance(ids, int) else (self._ids.min(), self._ids.max())
+        if low < 0 or high >= self.input_size:
+            raise ShapeError(f"Token ids must be 0 to {self.input_size - 1}; got {self._ids.tolist()}.")
 
     def reset(self) -> None:
         """Set all states to zero."""

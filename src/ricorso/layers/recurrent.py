@@ -94,8 +94,7 @@ class Recurrent(nn.Module):
 
     @property
     def _first_weight(self) -> Tensor:
-        weight: Tensor = getattr(self, "weight_hh_l0")  # noqa: B009 (a parametrised weight is no parameter)
-        return weight
+        return self._weight("weight_hh_l0")
 
     @property
     def _directions(self) -> tuple[str, ...]:
@@ -165,8 +164,15 @@ class Recurrent(nn.Module):
         return x, list(last.unbind(0))
 
     def _weights(self, end: str) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        biases = [getattr(self, f"bias_{kind}_{end}") if self.bias else None for kind in ("ih", "hh")]
-        return getattr(self, f"weight_ih_{end}"), getattr(self, f"weight_hh_{end}"), biases[0], biases[1]
+        biases = (self._weight(f"bias_ih_{end}"), self._weight(f"bias_hh_{end}")) if self.bias else (None, None)
+        return self._weight(f"weight_ih_{end}"), self._weight(f"weight_hh_{end}"), *biases
+
+    def _weight(self, name: str) -> Tensor:
+        """A parameter, or what a parametrisation has put in its place."""
+        found: Tensor | None = self._parameters.get(name)
+        if found is None:
+            found = getattr(self, name)
+        return found
 
     def _flat_weights(self) -> list[Tensor]:
         return [getattr(self, name) for name in self._parameter_shapes()]

@@ -6,6 +6,8 @@ from ricorso.errors import DataError, RunError
 from ricorso.tasks.generate.config import GenerateConfig
 from ricorso.tasks.generate.data import Source, check_same, prepare, read_source, read_vocabulary
 
+LENGTH = GenerateConfig().sequence_length
+
 
 def source(text: str) -> Source:
     return Source(text, None)
@@ -53,9 +55,9 @@ def test_other_levels(level: str) -> None:
     assert type(read_vocabulary(data.vocabulary.to_json())) is type(data.vocabulary)
 
 
-@pytest.mark.parametrize("text", ["a", "abcdef", "a" * 129])
+@pytest.mark.parametrize("text", ["a", "abcdef", "a" * LENGTH])
 def test_a_text_shorter_than_the_sequence_length_is_refused(text: str) -> None:
-    with pytest.raises(DataError, match=r"too short.*sequence_length=128 needs at least 129"):
+    with pytest.raises(DataError, match=rf"too short.*sequence_length={LENGTH} needs at least {LENGTH + 1}"):
         prepare(source(text), None, GenerateConfig.of({}))
 
 

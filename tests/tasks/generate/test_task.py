@@ -63,13 +63,13 @@ def test_options_are_stored_as_given_and_checked_in_fit() -> None:
 
 
 def test_parameters_can_be_got_set_and_cloned() -> None:
-    generator = Generator(cell="gru", dropout=0.25)
+    generator = Generator(cell="lstm", dropout=0.2)
     params = generator.get_params(deep=False)
     clone = type(generator)(**params)
     assert all(clone.get_params(deep=False)[name] is value for name, value in params.items())
     assert generator.set_params(dropout=0.5) is generator
     assert generator.get_params()["dropout"] == 0.5
-    assert repr(generator) == "Generator(cell='gru', dropout=0.5)"
+    assert repr(generator) == "Generator(cell='lstm', dropout=0.5)"
 
 
 def test_the_signature_is_that_of_the_settings() -> None:

@@ -37,8 +37,8 @@ class Generator:
     `vocabulary_`, `model_`, `metrics_` (what was recorded while training), `best_` (step and validation loss),
     `data_` (fingerprints of the texts), `run_` (the run folder, or None). Raises UsageError for an unknown option.
 
-    >>> Generator(cell="gru", hidden_size=64)
-    Generator(cell='gru', hidden_size=64)
+    >>> Generator(cell="carry", hidden_size=64)
+    Generator(cell='carry', hidden_size=64)
     """
 
     task: ClassVar[str] = "generate"
