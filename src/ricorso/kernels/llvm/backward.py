@@ -7,7 +7,7 @@ and stay with the caller's BLAS.
 
 from llvmlite import ir
 
-from ricorso.kernels.llvm.control import Arguments, barrier, emit_part, loop, share
+from ricorso.kernels.llvm.control import Arguments, barrier, divide, emit_part, loop, share
 from ricorso.kernels.llvm.forward import Shape
 from ricorso.kernels.llvm.tile import masks, over_rows, product
 from ricorso.kernels.llvm.vector import I64, POINTER, Value
@@ -71,13 +71,7 @@ def emit_backward(module: ir.Module, shape: Shape) -> None:
         steps, batch = a.integer("steps"), a.integer("batch")
         output_stride, column_stride = a.integer("output_stride"), a.integer("column_stride")
         reverse = b.icmp_signed("!=", a.integer("reverse"), I64(0))
-        by_units = b.icmp_signed("!=", a.integer("split_units"), I64(0))
-        unit_share = share(b, I64(tile.count), number, size)
-        row_share = share(b, batch, number, size)
-        first_block = b.select(by_units, unit_share[0], I64(0))
-        last_block = b.select(by_units, unit_share[1], I64(tile.count))
-        first_row = b.select(by_units, I64(0), row_share[0])
-        last_row = b.select(by_units, batch, row_share[1])
+        by_units, (first_block, last_block), (first_row, last_row) = divide(b, a, tile.count, number, size)
         before = b.mul(batch, I64(hidden))
         after = b.mul(before, steps)
 

@@ -66,6 +66,19 @@ def share(b: ir.IRBuilder, total: Value, number: Value, size: Value) -> tuple[Va
     return first, last
 
 
+Span = tuple[Value, Value]
+
+
+def divide(b: ir.IRBuilder, arguments: Arguments, blocks: int, number: Value, size: Value) -> tuple[Value, Span, Span]:
+    """Whether threads share the units instead of the rows, and the blocks of units and the rows of one thread."""
+    by_units = b.icmp_signed("!=", arguments.integer("split_units"), I64(0))
+    batch = arguments.integer("batch")
+    units, rows = share(b, I64(blocks), number, size), share(b, batch, number, size)
+    own_blocks = b.select(by_units, units[0], I64(0)), b.select(by_units, units[1], I64(blocks))
+    own_rows = b.select(by_units, I64(0), rows[0]), b.select(by_units, batch, rows[1])
+    return by_units, own_blocks, own_rows
+
+
 def emit_part(module: ir.Module, name: str, work: Work) -> None:
     """Define `name`_part(block, number, size): what thread `number` of `size` does of `work`."""
     part = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER, I64, I64]), f"{name}_part")
