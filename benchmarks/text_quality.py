@@ -44,6 +44,9 @@ def main():
         ricorso(folder, "train", "generate", "train.txt", *given)
         figures = json.loads(ricorso(folder, "evaluate", "run", "valid.txt", "--stateful", "--json"))
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        for text_file in config["data"].values():
+            if text_file:
+                text_file["path"] = Path(text_file["path"]).name
         end = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()][-1]
         sample = ricorso(folder, "generate", "run", "--prompt", "ROMEO:", "--length", "400", "--seed", "0")
     print(json.dumps(figures, indent=1))
