@@ -123,19 +123,11 @@ def _total_bias(cell: Cell, bias_ih: Tensor | None, bias_hh: Tensor | None) -> T
 
 @cache
 def _recurrent_columns(kernels: Compiled) -> list[tuple[slice, slice]]:
-    """Which saved columns hold the gradients of which rows of R: (columns, rows), contiguous runs joined."""
+    """Which saved columns hold the gradients of which rows of R: (columns, rows)."""
     hidden = kernels.shape.hidden
-    runs: list[list[int]] = []
-    for gate in range(len(kernels.shape.cell.gates)):
-        split = kernels.shape.split_column(gate)
-        leaf = gate if split is None else split
-        if runs and runs[-1][0] + runs[-1][2] == leaf:
-            runs[-1][2] += 1
-        else:
-            runs.append([leaf, gate, 1])
     return [
         (slice(leaf * hidden, (leaf + count) * hidden), slice(gate * hidden, (gate + count) * hidden))
-        for leaf, gate, count in runs
+        for leaf, gate, count in kernels.shape.recurrent_runs
     ]
 
 

@@ -43,7 +43,7 @@ def _probe() -> str:
     return ""
 
 
-def choose(cell: Cell, inputs: Tensor, weight_hh: Tensor, projected: bool = False, layers: int = 1) -> Path:
+def choose(cell: Cell, inputs: Tensor, weight_hh: Tensor, projected: bool = False) -> Path:
     """The fastest exact way through a stack. `projected`: the output is projected (LSTM), which only torch has."""
     forced = os.environ.get("RICORSO_PATH", "")
     if forced not in ("", "naive", "llvm", "torch"):

@@ -135,7 +135,7 @@ class Recurrent(nn.Module):
     def forward(self, input: Tensor, hx: States | None = None) -> tuple[Tensor, States]:
         x, batched = self._time_major(input)
         initial = self._initial(x, hx, batched)
-        self._path = choose(self.cell, x, self._first_weight, projected=bool(self.proj_size), layers=self.num_layers)
+        self._path = choose(self.cell, x, self._first_weight, projected=bool(self.proj_size))
         if self._path.name == "torch":
             x, last = peer.run(self.cell, x, initial, self._flat_weights(), self)
         else:

@@ -14,23 +14,6 @@ from ricorso.kernels.llvm.vector import I64, POINTER, Value
 from ricorso.kernels.program import backward_program, saved_symbols
 
 
-def recurrent_leaves(shape: Shape) -> list[int]:
-    """For each gate, the leaf whose gradient goes through R."""
-    split = [shape.split_column(gate) for gate in range(len(shape.cell.gates))]
-    return [gate if column is None else column for gate, column in enumerate(split)]
-
-
-def _segments(leaves: list[int]) -> list[tuple[int, int]]:
-    """Runs of neighbouring leaves as (first leaf, how many)."""
-    runs: list[tuple[int, int]] = []
-    for leaf in leaves:
-        if runs and sum(runs[-1]) == leaf:
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-        else:
-            runs.append((leaf, 1))
-    return runs
-
-
 def emit_pack_backward(module: ir.Module, shape: Shape) -> None:
     """weight (gates * hidden, hidden) -> [super-block][gate * hidden][block][lanes]."""
     tile, depth = shape.backward, len(shape.cell.gates) * shape.hidden
@@ -195,7 +178,7 @@ def _backward_tile(module: ir.Module, shape: Shape, rows: int) -> ir.Function:
     ]
     sums = [[v.load(place, mask) for place, mask in zip(line, lanes, strict=True)] for line in places]
     done = 0
-    for leaf, count in _segments(recurrent_leaves(shape)):
+    for leaf, _, count in shape.recurrent_runs:
         sources = [v.address(gradients, b.add(b.mul(I64(row), stride), I64(leaf * hidden))) for row in range(rows)]
         part = v.address(packed, I64(done * hidden * tile.covered))
         sums = product(v, tile, sums, sources, part, I64(count * hidden))

@@ -1,6 +1,7 @@
 """Forward code: pack the recurrent weights, run all steps, project inputs for the stepper."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from llvmlite import ir
 
@@ -32,6 +33,19 @@ class Shape:
         if symbol not in self.cell.split_gates:
             return None
         return len(self.cell.gates) + self.cell.split_gates.index(symbol)
+
+    @cached_property
+    def recurrent_runs(self) -> tuple[tuple[int, int, int], ...]:
+        """Which leaves go through R: runs of neighbours as (first leaf, its gate, how many)."""
+        runs: list[tuple[int, int, int]] = []
+        for gate in range(len(self.cell.gates)):
+            split = self.split_column(gate)
+            leaf = gate if split is None else split
+            if runs and runs[-1][0] + runs[-1][2] == leaf:
+                runs[-1] = (runs[-1][0], runs[-1][1], runs[-1][2] + 1)
+            else:
+                runs.append((leaf, gate, 1))
+        return tuple(runs)
 
     def vectors(self, b: ir.IRBuilder) -> Vectors:
         return Vectors(b, self.dtype, self.forward.lanes)
