@@ -17,6 +17,7 @@ FLOORS = {
     "data": 6,
     "decoding": 6,
     "bundle": 6,
+    "check": 6,
     "training": 7,
     "tasks": 8,
     "insight": 9,

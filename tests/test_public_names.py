@@ -11,6 +11,7 @@ NAMES = {
     "RNN",
     "Recurrent",
     "RicorsoError",
+    "check_cell",
     "get_cell",
     "load",
     "resume",

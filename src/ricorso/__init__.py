@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ricorso.cells import CATALOGUE, get_cell
+    from ricorso.check import check_cell
     from ricorso.equations import Cell
     from ricorso.errors import RicorsoError
     from ricorso.layers import GRU, LSTM, RNN, Recurrent
@@ -28,6 +29,7 @@ _HOME = {
     "Generator": "ricorso.tasks.generate.task",
     "Recurrent": "ricorso.layers",
     "RicorsoError": "ricorso.errors",
+    "check_cell": "ricorso.check",
     "get_cell": "ricorso.cells",
     "load": "ricorso.tasks",
     "resume": "ricorso.tasks",
@@ -42,6 +44,7 @@ __all__ = [
     "Generator",
     "Recurrent",
     "RicorsoError",
+    "check_cell",
     "get_cell",
     "load",
     "resume",

@@ -176,7 +176,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
     except OSError as error:
         raise RunError(f"'{path}' cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"'{path}' is not valid JSON ({error}); the folder is damaged.") from error
     if not isinstance(value, dict):
         raise RunError(f"'{path}' holds a {type(value).__name__}, not a JSON object; the folder is damaged.")

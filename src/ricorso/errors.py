@@ -51,5 +51,6 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     >>> did_you_mean("hiden_size", ["hidden_size", "cell"])
     " Did you mean 'hidden_size'?"
     """
-    near = get_close_matches(word.lower(), list(choices), n=1, cutoff=0.6)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    known = {choice.lower(): choice for choice in choices}
+    near = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return f" Did you mean '{known[near[0]]}'?" if near else ""

@@ -1,6 +1,6 @@
 import pytest
 
-from ricorso.cells import ALIASES, CATALOGUE, get_cell
+from ricorso.cells import ALIASES, CATALOGUE, FAMILIES, get_cell
 from ricorso.equations import relu
 from ricorso.errors import UsageError
 
@@ -8,6 +8,11 @@ from ricorso.errors import UsageError
 def test_every_cell_says_where_it_comes_from():
     assert all(cell.title and cell.paper for cell in CATALOGUE.values())
     assert all(cell.name == name for name, cell in CATALOGUE.items())
+
+
+def test_every_cell_is_in_one_family():
+    assert [cell for family in FAMILIES.values() for cell in family] == list(CATALOGUE.values())
+    assert len(CATALOGUE) == sum(map(len, FAMILIES.values()))
 
 
 def test_names_and_aliases():

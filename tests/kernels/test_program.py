@@ -5,8 +5,8 @@ from ricorso.kernels.program import backward_program, forward_program, saved_sym
 
 def test_programs_name_what_they_need_and_give():
     forward = forward_program(CATALOGUE["gru"])
-    assert set(forward.inputs) == {"r", "z", "x_n", "u_n", "h"}
-    assert [name for name, _ in forward.outputs] == ["h", "saved_r", "saved_z", "saved_x_n", "saved_u_n"]
+    assert set(forward.inputs) == {"x_r", "x_z", "x_n", "bias_n", "h"}
+    assert [name for name, _ in forward.outputs] == ["new_h", "saved_r", "saved_z", "saved_x_n", "saved_u_n"]
     backward = backward_program(CATALOGUE["lstm"])
     assert {name for name, _ in backward.outputs} == {"d_i", "d_f", "d_g", "d_o", "d_h", "d_c"}
 

@@ -12,5 +12,5 @@ CARRY = Cell(
     gates=(i, f, g),
     states=(h,),
     update={h: sigmoid(f) * h + sigmoid(i) * tanh(g)},
-    bias_start={f: 1.0},
+    start={f: 1.0},
 )

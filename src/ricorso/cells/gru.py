@@ -1,9 +1,10 @@
 """Gated recurrent unit, reset after the recurrent product (the form of cuDNN and torch.nn)."""
 
-from ricorso.equations import Cell, gates, sigmoid, states, tanh
+from ricorso.equations import HORIZON, Cell, draws, gates, log, sigmoid, states, tanh
 
 r, z, n = gates("r z n")
 (h,) = states("h")
+(u,) = draws("u")
 
 GRU = Cell(
     "gru",
@@ -12,4 +13,5 @@ GRU = Cell(
     gates=(r, z, n),
     states=(h,),
     update={h: (1 - sigmoid(z)) * tanh(n.x + sigmoid(r) * n.u) + sigmoid(z) * h},
+    long_start={z: log(1 + u * (HORIZON - 2))},
 )

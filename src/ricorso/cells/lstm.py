@@ -1,9 +1,10 @@
 """Long short-term memory."""
 
-from ricorso.equations import Cell, gates, sigmoid, states, tanh
+from ricorso.equations import HORIZON, Cell, draws, gates, log, sigmoid, states, tanh
 
 i, f, g, o = gates("i f g o")
 h, c = states("h c")
+(u,) = draws("u")
 
 LSTM = Cell(
     "lstm",
@@ -15,5 +16,7 @@ LSTM = Cell(
         c: sigmoid(f) * c + sigmoid(i) * tanh(g),
         h: sigmoid(o) * tanh(c.new),
     },
-    bias_start={f: 1.0},
+    start={f: 1.0},
+    # Tallec and Ollivier 2018, arXiv:1804.11188: time constants from 1 to the horizon
+    long_start={f: log(1 + u * (HORIZON - 2)), i: -log(1 + u * (HORIZON - 2))},
 )

@@ -7,6 +7,7 @@ import click
 
 from ricorso.cli.grammar import Group, Member
 from ricorso.cli.run_folder import free_folder, train_and_tell, usual_next_steps
+from ricorso.errors import UsageError
 
 TASKS = {
     "generate": Member("ricorso.cli.train:generate_command", "Learn a text and write more of it."),
@@ -60,10 +61,15 @@ def generate_command() -> click.Command:
 def _train_generate(
     data: str, valid: str | None, out: Path | None, config_file: Path | None, as_json: bool, **given: Any
 ) -> int:
+    from ricorso.cells.file import names_file
     from ricorso.cli.setting import merge
     from ricorso.tasks.generate.task import Generator
 
-    generator = Generator(**merge(config_file, given))
+    settings = merge(config_file, given)
+    if given.get("cell") is None and names_file(str(settings.get("cell", ""))):
+        # the settings may come from a stranger's run; code is run only when it was typed
+        raise UsageError(f"'{config_file}' names the Python file '{settings['cell']}'; give it yourself, with --cell.")
+    generator = Generator(**settings)
     folder = out or free_folder(data)
     validation = None if valid is None else Path(valid)
     return train_and_tell(

@@ -1,16 +1,34 @@
 """One layer in one direction through compiled kernels; large products through torch's BLAS."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ricorso.engine.call import Call
 from ricorso.equations.cell import Cell
 from ricorso.kernels.compiled import Compiled, compiled
+from ricorso.kernels.llvm.shape import Direction
 from ricorso.kernels.team import Team, openmp_team
 
-DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a forward run leaves for the backward run.
+
+    output: (time, batch, hidden); others: (states - 1, time, batch, hidden); columns: (time, batch, leaves * hidden).
+    """
+
+    output: Tensor
+    others: Tensor
+    columns: Tensor
+
+
+Gradients = tuple[Tensor | None, ...]
 
 
 @cache
@@ -21,7 +39,12 @@ def torch_team() -> Team:
     return openmp_team(str(found[0])) if found else Team()
 
 
-def plan(kernels: Compiled, steps: int, batch: int) -> dict[str, int]:
+def kernels_for(cell: Cell, call: Call) -> Compiled:
+    """The compiled kernels for the sizes and types of a call."""
+    return compiled(cell, DTYPES[call.dtype], call.initial.shape[2], call.heads)
+
+
+def plan(kernels: Compiled, direction: Direction, steps: int, batch: int) -> dict[str, int]:
     """How many threads a run takes, and whether they share rows (0) or units (1).
 
     Sharing rows needs no meeting inside the time loop. Sharing units reads each weight once a step for all rows,
@@ -29,195 +52,274 @@ def plan(kernels: Compiled, steps: int, batch: int) -> dict[str, int]:
     """
     shape = kernels.shape
     threads = torch.get_num_threads()
-    work = batch * shape.hidden * shape.hidden * len(shape.cell.gates)
+    matrices = len(shape.cell.product_gates) * shape.hidden * shape.head_size
+    work = batch * (matrices + 20 * shape.columns)
     if threads == 1 or work * steps < 200_000:
         return {"threads": 1, "split_units": 0}
-    weights = shape.hidden * shape.hidden * len(shape.cell.gates) * (4 if shape.dtype == "float32" else 8)
+    weights = matrices * (8 if shape.dtype == "float64" else 4)
     by_units = batch < 2 * threads or (weights > 500_000 and batch < 4 * threads)
-    if not by_units:
-        return {"threads": min(threads, batch), "split_units": 0}
-    if work < 12_000:
-        return {"threads": 1, "split_units": 0}
-    return {"threads": min(threads, shape.forward.count, shape.backward.count), "split_units": 1}
+    if by_units and direction.shares > 1:
+        if matrices and work < 12_000:
+            return {"threads": 1, "split_units": 0}
+        return {"threads": min(threads, direction.shares), "split_units": 1}
+    return {"threads": min(threads, batch), "split_units": 0}
 
 
-def forward(
-    cell: Cell,
-    inputs: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    initial: Tensor,
-    reverse: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Outputs (time, batch, hidden), final states (states, batch, hidden), and what backward needs:
-    the other states (states - 1, time, batch, hidden) and the columns (time, batch, saved columns * hidden)."""
-    hidden = weight_hh.shape[1]
-    gates = len(cell.gates)
-    kernels = compiled(cell, DTYPES[weight_hh.dtype], hidden)
-    steps, batch = inputs.shape[:2]
-    columns = weight_hh.new_empty(steps, batch, kernels.columns)
-    output = weight_hh.new_empty(steps, batch, hidden)
-    others = weight_hh.new_empty(len(cell.states) - 1, steps, batch, hidden)
-    packed = weight_hh.new_empty(kernels.packed_forward_size(hidden))
-    weight_hh = weight_hh.contiguous()
-    initial = initial.contiguous()
+def _addresses(tensors: dict[str, Tensor | None]) -> dict[str, int]:
+    return {name: 0 if tensor is None else tensor.data_ptr() for name, tensor in tensors.items()}
 
-    bias = _total_bias(cell, bias_ih, bias_hh)
-    recurrent_bias = None
-    if cell.split_gates:
-        recurrent_bias = weight_hh.new_zeros(gates * hidden) if bias_hh is None else bias_hh.contiguous()
-    ids = table = None
-    team, chosen = torch_team(), plan(kernels, steps, batch)
-    if not inputs.is_floating_point():
-        ids = inputs.contiguous()
-        # clone, not contiguous: the transpose of a single column is contiguous already, and must not be added to.
-        table = weight_ih.t().clone(memory_format=torch.contiguous_format)
-        if bias is not None:
-            table += bias
-    else:
-        flat = columns.view(-1, kernels.columns)[:, : gates * hidden]
-        if bias is None:
-            torch.mm(inputs.reshape(steps * batch, -1), weight_ih.t(), out=flat)
-        else:
-            torch.addmm(bias, inputs.reshape(steps * batch, -1), weight_ih.t(), out=flat)
-    kernels.run(
-        "forward",
-        team,
-        {
-            **chosen,
-            "steps": steps,
-            "batch": batch,
-            "reverse": int(reverse),
-            "columns": columns.data_ptr(),
-            "column_stride": kernels.columns,
-            "token_ids": 0 if ids is None else ids.data_ptr(),
-            "token_table": 0 if table is None else table.data_ptr(),
-            "recurrent_bias": 0 if recurrent_bias is None else recurrent_bias.data_ptr(),
-            "weight": weight_hh.data_ptr(),
-            "depth": hidden,
-            "packed": packed.data_ptr(),
-            "output": output.data_ptr(),
-            "output_stride": hidden,
-            "initial": initial.data_ptr(),
-            "others": others.data_ptr(),
-        },
+
+def _wide(tensor: Tensor | None, like: Tensor) -> Tensor | None:
+    """In the type that kernels compute in."""
+    if tensor is None:
+        return None
+    return tensor.to(_computed(like.dtype)).contiguous()
+
+
+def _computed(dtype: torch.dtype) -> torch.dtype:
+    return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
+def _common(cell: Cell, call: Call, direction: Direction) -> tuple[dict[str, int], tuple[Tensor | None, ...]]:
+    """Arguments that both directions share, and the tensors behind them, which must outlive the run."""
+    steps, batch = call.inputs.shape[:2]
+    initial = call.initial.contiguous()
+    wide = _computed(call.dtype)
+    owned: dict[str, Tensor | None] = {
+        "weight": None if call.weight_hh is None else call.weight_hh.contiguous(),
+        "parameters": _wide(call.parameters, initial),
+        "signals": _wide(call.signals, initial),
+        "initial": initial,
+        "initial_others": initial[1:].to(wide),
+        "packed": torch.empty(direction.packed_words, dtype=wide),
+        "temporaries": torch.empty(direction.schedule.temporaries * batch * initial.shape[2], dtype=wide),
+    }
+    values = {
+        **_addresses(owned),
+        "steps": steps,
+        "batch": batch,
+        "reverse": int(call.reverse),
+        "seed": call.seed,
+        "first_step": call.first_step,
+        "column_stride": len(cell.leaves) * initial.shape[2],
+        "output_stride": initial.shape[2],
+    }
+    return values, tuple(owned.values())
+
+
+def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tensor, Tensor, Saved]:
+    """Outputs (time, batch, hidden), final states (states, batch, hidden), and what backward needs.
+
+    output: contiguous memory for the outputs.
+    """
+    kernels = kernels_for(cell, call)
+    hidden = call.initial.shape[2]
+    steps, batch = call.inputs.shape[:2]
+    new = call.initial.new_empty
+    saved = Saved(
+        output=new(steps, batch, hidden) if output is None else output,
+        others=new((len(cell.states) - 1, steps, batch, hidden), dtype=_computed(call.dtype)),
+        columns=new(steps, batch, kernels.columns),
     )
-    last = 0 if reverse else steps - 1
-    finals = torch.cat([output[last].unsqueeze(0), others[:, last]])
-    return output, finals, others, columns
+    direction = kernels.shape.forward
+    values, _alive = _common(cell, call, direction)
+    ids, table = _project(cell, call, saved.columns)
+    recurrent_bias = _recurrent_bias(cell, call)
+    values |= _addresses(
+        {
+            "columns": saved.columns,
+            "token_ids": ids,
+            "token_table": table,
+            "recurrent_bias": recurrent_bias,
+            "output": saved.output,
+            "others": saved.others,
+        }
+    )
+    kernels.run("forward", torch_team(), values | plan(kernels, direction, steps, batch))
+    last = 0 if call.reverse else steps - 1
+    finals = torch.cat([saved.output[last].unsqueeze(0), saved.others[:, last].to(call.dtype)])
+    return saved.output, finals, saved
 
 
-def _total_bias(cell: Cell, bias_ih: Tensor | None, bias_hh: Tensor | None) -> Tensor | None:
-    """The bias of the columns: both, but for split gates, whose recurrent bias stays with the recurrent part."""
-    if bias_ih is None or bias_hh is None:
-        return bias_ih
-    total = bias_ih + bias_hh
-    hidden = bias_ih.shape[0] // len(cell.gates)
-    for n, gate in enumerate(cell.gates):
-        if gate in cell.split_gates:
-            total[n * hidden : (n + 1) * hidden] = bias_ih[n * hidden : (n + 1) * hidden]
+def _project(cell: Cell, call: Call, columns: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """The input parts into the columns; or for token ids, the ids and the table of what each brings."""
+    if not cell.input_gates:
+        return None, None
+    assert call.weight_ih is not None
+    hidden = call.initial.shape[2]
+    bias = _input_bias(cell, call)
+    flat = columns.view(-1, columns.shape[2])[:, : len(cell.input_gates) * hidden]
+    if call.inputs.is_floating_point():
+        rows = call.inputs.reshape(len(flat), -1)
+        if bias is None:
+            torch.mm(rows, call.weight_ih.t(), out=flat)
+        else:
+            torch.addmm(bias, rows, call.weight_ih.t(), out=flat)
+        return None, None
+    # clone, not contiguous: the transpose of a single column is contiguous already, and must not be added to.
+    table = call.weight_ih.t().clone(memory_format=torch.contiguous_format)
+    if bias is not None:
+        table += bias
+    ids = call.inputs.contiguous()
+    if cell.product_gates:
+        return ids, table
+    torch.index_select(table, 0, ids.view(-1), out=flat)
+    return None, None
+
+
+def _input_bias(cell: Cell, call: Call) -> Tensor | None:
+    if call.bias_ih is None or call.bias_hh is None:
+        return call.bias_ih
+    joined = cell.joined_biases
+    hidden = call.initial.shape[2]
+    if len(joined) == len(cell.gates):
+        return call.bias_ih + call.bias_hh
+    total = call.bias_ih.clone()
+    for own, other in joined:
+        total[own * hidden : (own + 1) * hidden] += call.bias_hh[other * hidden : (other + 1) * hidden]
     return total
 
 
-@cache
-def _recurrent_columns(kernels: Compiled) -> list[tuple[slice, slice]]:
-    """Which saved columns hold the gradients of which rows of R: (columns, rows)."""
-    hidden = kernels.shape.hidden
-    return [
-        (slice(leaf * hidden, (leaf + count) * hidden), slice(gate * hidden, (gate + count) * hidden))
-        for leaf, gate, count in kernels.shape.recurrent_runs
-    ]
+def _recurrent_bias(cell: Cell, call: Call) -> Tensor | None:
+    """The biases of products that are kept apart from an input part."""
+    if len(cell.joined_biases) == len(cell.product_gates):
+        return None
+    if call.bias_hh is not None:
+        return _wide(call.bias_hh, call.initial)
+    return torch.zeros(len(cell.product_gates) * call.initial.shape[2], dtype=_computed(call.dtype))
 
 
 def backward(
     cell: Cell,
+    call: Call,
+    saved: Saved,
     output_gradient: Tensor,
     final_gradient: Tensor | None,
-    inputs: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    has_bias: bool,
-    initial: Tensor,
-    output: Tensor,
-    others: Tensor,
-    columns: Tensor,
-    reverse: bool,
     needs_input: bool,
     overwrite: bool = False,
-) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None, Tensor | None, Tensor]:
-    """Gradients of inputs, weight_ih, weight_hh, bias_ih, bias_hh and initial.
+) -> Gradients:
+    """Gradients in the order of `call.tensors`, None where there is none.
 
-    overwrite: `columns` are not needed any more and may hold the gradients of the columns.
+    overwrite: the saved columns are not needed any more and may hold the gradients of the columns.
     """
-    steps, batch, hidden = output.shape
-    gates = len(cell.gates)
-    kernels = compiled(cell, DTYPES[weight_hh.dtype], hidden)
-    weight_hh, initial = weight_hh.contiguous(), initial.contiguous()
+    kernels = kernels_for(cell, call)
+    steps, batch, hidden = saved.output.shape
+    wide = _computed(call.dtype)
+    direction = kernels.shape.backward
     # The kernel reads a row's saved values before it writes gradients in their place, so one buffer can hold both.
-    column_gradients = columns if overwrite else torch.empty_like(columns)
+    column_gradients = saved.columns if overwrite else torch.empty_like(saved.columns)
     if final_gradient is None:
-        state_gradients = torch.zeros_like(initial)
+        state_gradients = torch.zeros(call.initial.shape, dtype=wide)
     else:
-        state_gradients = final_gradient.clone(memory_format=torch.contiguous_format)
+        state_gradients = final_gradient.to(wide).clone(memory_format=torch.contiguous_format)
     if output_gradient.stride(2) != 1 and hidden > 1:
         output_gradient = output_gradient.contiguous()
-    packed = weight_hh.new_empty(kernels.packed_backward_size)
-    team, chosen = torch_team(), plan(kernels, steps, batch)
-    kernels.run(
-        "backward",
-        team,
+    chosen = plan(kernels, direction, steps, batch)
+    values, _alive = _common(cell, call, direction)
+    vectors = call.initial.new_empty(len(cell.vectors) if _stored_vectors(cell) else 0, steps, batch, hidden)
+    sums = torch.zeros(chosen["threads"], len(cell.parameters), hidden, dtype=wide)
+    values |= _addresses(
         {
-            **chosen,
-            "steps": steps,
-            "batch": batch,
-            "reverse": int(reverse),
-            "columns": columns.data_ptr(),
-            "column_stride": kernels.columns,
-            "weight": weight_hh.data_ptr(),
-            "packed": packed.data_ptr(),
-            "output": output.data_ptr(),
-            "output_stride": hidden,
-            "initial": initial.data_ptr(),
-            "others": others.data_ptr(),
-            "output_gradient": output_gradient.data_ptr(),
-            "output_gradient_step": output_gradient.stride(0),
-            "output_gradient_row": output_gradient.stride(1),
-            "column_gradients": column_gradients.data_ptr(),
-            "state_gradients": state_gradients.data_ptr(),
-        },
+            "columns": saved.columns,
+            "output": saved.output,
+            "others": saved.others,
+            "output_gradient": output_gradient,
+            "column_gradients": column_gradients,
+            "state_gradients": state_gradients,
+            "vectors": vectors,
+            "sums": sums,
+        }
     )
-    flat = column_gradients.view(steps * batch, kernels.columns)
-    of_inputs = flat[:, : gates * hidden]
-    if inputs.is_floating_point():
-        rows = inputs.reshape(steps * batch, -1)
-        d_weight_ih = of_inputs.t() @ rows
-        d_inputs = (of_inputs @ weight_ih).view(inputs.shape) if needs_input else None
+    values |= {
+        "output_gradient_step": output_gradient.stride(0),
+        "output_gradient_row": output_gradient.stride(1),
+    }
+    kernels.run("backward", torch_team(), values | chosen)
+    found = _input_gradients(cell, call, column_gradients, needs_input)
+    found |= _recurrent_gradients(cell, call, saved, column_gradients, vectors)
+    if call.parameters is not None:
+        found["parameters"] = sums.sum(0).to(call.dtype)
+    found["initial"] = state_gradients.to(call.dtype)
+    return tuple(found.get(name) for name in call.names())
+
+
+def _stored_vectors(cell: Cell) -> bool:
+    return any(vector != cell.states[0] for vector in cell.vectors)
+
+
+def _input_gradients(cell: Cell, call: Call, column_gradients: Tensor, needs_input: bool) -> dict[str, Tensor | None]:
+    if call.weight_ih is None:
+        return {}
+    hidden = call.initial.shape[2]
+    flat = column_gradients.view(-1, column_gradients.shape[2])[:, : len(cell.input_gates) * hidden]
+    found: dict[str, Tensor | None] = {}
+    if call.inputs.is_floating_point():
+        found["weight_ih"] = flat.t() @ call.inputs.reshape(len(flat), -1)
+        if needs_input:
+            found["inputs"] = (flat @ call.weight_ih).view(call.inputs.shape)
     else:
-        d_inputs = None
-        d_weight_ih = weight_ih.new_zeros(weight_ih.shape[1], gates * hidden)
-        d_weight_ih.index_add_(0, inputs.reshape(-1), of_inputs)
-        d_weight_ih = d_weight_ih.t()
-    d_weight_hh = _recurrent_weight_gradient(kernels, flat, output, initial[0], reverse)
-    d_bias_ih = d_bias_hh = None
-    if has_bias:
-        summed = flat.sum(0)
-        d_bias_ih = summed[: gates * hidden]
-        parts = [summed[columns] for columns, _ in _recurrent_columns(kernels)]
-        d_bias_hh = torch.cat(parts) if len(parts) > 1 else parts[0].clone()
-    return d_inputs, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh, state_gradients
+        table = call.weight_ih.new_zeros(call.weight_ih.shape[1], flat.shape[1])
+        found["weight_ih"] = table.index_add_(0, call.inputs.reshape(-1), flat).t()
+    if call.bias_ih is not None:
+        found["bias_ih"] = flat.sum(0)
+    return found
 
 
-def _recurrent_weight_gradient(
-    kernels: Compiled, gradients: Tensor, output: Tensor, first: Tensor, reverse: bool
-) -> Tensor:
-    """gradients: (time * batch, columns); output: (time, batch, hidden); first: the state before the first step."""
-    batch, hidden = first.shape
-    at_start, later = (gradients[-batch:], gradients[:-batch]) if reverse else (gradients[:batch], gradients[batch:])
-    earlier = (output[1:] if reverse else output[:-1]).reshape(-1, hidden)
-    result = output.new_empty(len(kernels.shape.cell.gates) * hidden, hidden)
-    for columns, rows in _recurrent_columns(kernels):
-        torch.mm(later[:, columns].t(), earlier, out=result[rows])
-        result[rows].addmm_(at_start[:, columns].t(), first)
-    return result
+@cache
+def _runs(cell: Cell) -> tuple[tuple[int, int, int, int], ...]:
+    """Neighbouring product gates with the same vector: (first leaf, first matrix, how many, number of the vector)."""
+    runs: list[tuple[int, int, int, int]] = []
+    for matrix, gate in enumerate(cell.product_gates):
+        leaf, vector = cell.recurrent_leaf(gate), cell.vectors.index(cell.vector(gate))
+        if runs:
+            first, begin, count, same = runs[-1]
+            if first + count == leaf and same == vector:
+                runs[-1] = (first, begin, count + 1, vector)
+                continue
+        runs.append((leaf, matrix, 1, vector))
+    return tuple(runs)
+
+
+def _recurrent_gradients(
+    cell: Cell, call: Call, saved: Saved, column_gradients: Tensor, vectors: Tensor
+) -> dict[str, Tensor | None]:
+    if call.weight_hh is None:
+        return {}
+    _, batch, hidden = saved.output.shape
+    flat = column_gradients.view(-1, column_gradients.shape[2])
+    result = torch.empty_like(call.weight_hh, memory_format=torch.contiguous_format)
+    for leaf, matrix, count, vector in _runs(cell):
+        gradients = flat[:, leaf * hidden : (leaf + count) * hidden]
+        rows = result[matrix * hidden : (matrix + count) * hidden]
+        if cell.vectors[vector] == cell.states[0]:
+            at_start, later = (gradients[-batch:], gradients[:-batch]) if call.reverse else (
+                gradients[:batch], gradients[batch:])  # fmt: skip
+            earlier = (saved.output[1:] if call.reverse else saved.output[:-1]).reshape(-1, hidden)
+            _outer(later, earlier, rows, call.heads, add=False)
+            _outer(at_start, call.initial[0], rows, call.heads, add=True)
+        else:
+            _outer(gradients, vectors[vector].reshape(-1, hidden), rows, call.heads, add=False)
+    found: dict[str, Tensor | None] = {"weight_hh": result}
+    if call.bias_hh is not None:
+        summed = [flat[:, leaf * hidden : (leaf + count) * hidden].sum(0) for leaf, _, count, _ in _runs(cell)]
+        found["bias_hh"] = torch.cat(summed) if len(summed) > 1 else summed[0]
+    return found
+
+
+def _outer(gradients: Tensor, vectors: Tensor, rows: Tensor, heads: int, add: bool) -> None:
+    """rows (gates * hidden, hidden / heads) = or += gradients.T @ vectors, block by block."""
+    if heads == 1:
+        if add:
+            rows.addmm_(gradients.t(), vectors)
+        else:
+            torch.mm(gradients.t(), vectors, out=rows)
+        return
+    hidden = vectors.shape[1]
+    size = hidden // heads
+    for head in range(heads):
+        part = vectors[:, head * size : (head + 1) * size]
+        for gate in range(rows.shape[0] // hidden):
+            begin = gate * hidden + head * size
+            block = rows[begin : begin + size]
+            product = gradients[:, begin : begin + size].t() @ part
+            block.add_(product) if add else block.copy_(product)

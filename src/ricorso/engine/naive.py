@@ -4,13 +4,17 @@ It shares nothing with the derivation and the kernels but the equations themselv
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
 
 import sympy as sp
 import torch
 from torch import Tensor
 
+from ricorso.engine import noise
+from ricorso.engine.call import Call
 from ricorso.equations.cell import Cell
-from ricorso.equations.symbols import BY_FUNCTION
+from ricorso.equations.symbols import BY_FUNCTION, Gate, StaticNoise
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -20,66 +24,124 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "exp": torch.exp,
     "log": torch.log,
     "abs": torch.abs,
+    "sine": torch.sin,
+    "cosine": torch.cos,
     "step": lambda x: (x > 0).to(x.dtype),
     "maximum": torch.maximum,
     "where": lambda condition, a, b: torch.where(condition > 0, a, b),
+    "mean": lambda x: x.mean(-1, keepdim=True).expand_as(x),
 }
+Lookup = Callable[[str], Tensor]
+Tree = str | float | tuple[Any, ...]
 
 
-def evaluate(expression: sp.Basic, values: Mapping[sp.Basic, Tensor]) -> Tensor | float:
-    """The value of an expression of the vocabulary."""
+@cache
+def tree(expression: sp.Basic) -> Tree:
+    """An expression in plain Python: a name, a number, or the name of an operation and its arguments."""
     if expression.is_Symbol:
-        return values[expression]
+        name: str = expression.name
+        return name
     if expression.is_number:
         return float(expression)
-    arguments = [evaluate(argument, values) for argument in expression.args]
-    if expression.is_Pow:
+    names = {sp.Add: "add", sp.Mul: "multiply", sp.Pow: "power"}
+    name = names.get(type(expression)) or BY_FUNCTION[type(expression)].name
+    return (name, *(tree(argument) for argument in expression.args))
+
+
+def evaluate(expression: Tree, value: Lookup, like: Tensor) -> Tensor | float:
+    """The value of an expression of the vocabulary; `like` has the shape of the values of functions."""
+    if isinstance(expression, str):
+        return value(expression)
+    if isinstance(expression, float):
+        return expression
+    operation, *rest = expression
+    arguments = [evaluate(argument, value, like) for argument in rest]
+    if operation == "power":
         return arguments[0] ** arguments[1]
-    if expression.is_Add or expression.is_Mul:
+    if operation in ("add", "multiply"):
         total = arguments[0]
         for argument in arguments[1:]:
-            total = total + argument if expression.is_Add else total * argument
+            total = total + argument if operation == "add" else total * argument
         return total
-    like = next(value for value in values.values())
     tensors = [a if isinstance(a, Tensor) else torch.full_like(like, a) for a in arguments]
-    return FUNCTIONS[BY_FUNCTION[type(expression)].name](*tensors)
+    return FUNCTIONS[operation](*tensors)
 
 
-def one_step(cell: Cell, inputs: Tensor, recurrent: Tensor, old: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """New states from the gates' input and recurrent parts, each (batch, gates * hidden_size)."""
-    values: dict[sp.Basic, Tensor] = dict(zip(cell.states, old, strict=True))
-    count = len(cell.gates)
-    for gate, x, u in zip(cell.gates, inputs.chunk(count, -1), recurrent.chunk(count, -1), strict=True):
-        values |= {gate: x + u, gate.x: x, gate.u: u}
-    for state, expression in cell.equations:
-        result = evaluate(expression, values)
-        values[state.new] = result if isinstance(result, Tensor) else torch.full_like(old[0], result)
-    return tuple(values[state.new] for state in cell.states)
+class _Step:
+    """The values of one step, each computed when it is first asked for."""
+
+    def __init__(self, cell: Cell, known: Mapping[str, Tensor], weight_hh: Tensor | None, bias_hh: Tensor | None):
+        self.cell, self.known = cell, dict(known)
+        self.weight_hh, self.bias_hh = weight_hh, bias_hh
+        self.like = self.known[cell.states[0].name]
+        self.owner = {part.name: gate for gate in cell.gates for part in (gate, gate.x, gate.u)}
+
+    def run(self) -> tuple[Tensor, ...]:
+        for state, expression in self.cell.update.items():
+            self.known[state.new.name] = self.tensor(expression)
+        return tuple(self.known[state.new.name] for state in self.cell.states)
+
+    def tensor(self, expression: sp.Expr) -> Tensor:
+        result = evaluate(tree(expression), self.value, self.like)
+        return result.expand_as(self.like) if isinstance(result, Tensor) else torch.full_like(self.like, result)
+
+    def value(self, name: str) -> Tensor:
+        if name not in self.known:
+            gate = self.owner[name]
+            if name == gate.name and gate.has_input and gate.has_product:
+                self.known[name] = self.value(gate.x.name) + self.value(gate.u.name)
+            else:
+                self.known[name] = self.product(gate)
+        return self.known[name]
+
+    def product(self, gate: Gate) -> Tensor:
+        assert self.weight_hh is not None
+        vector = self.tensor(self.cell.product_of.get(gate, self.cell.states[0]))
+        hidden, row = vector.shape[-1], self.cell.product_gates.index(gate)
+        rows = slice(row * hidden, (row + 1) * hidden)
+        depth = self.weight_hh.shape[1]
+        blocks = self.weight_hh[rows].view(hidden // depth, depth, depth)
+        split = vector.view(*vector.shape[:-1], hidden // depth, depth)
+        result = torch.einsum("...hk,huk->...hu", split, blocks).flatten(-2)
+        return result if self.bias_hh is None else result + self.bias_hh[rows]
 
 
-def run(
-    cell: Cell,
-    inputs: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    initial: Tensor,
-    reverse: bool,
-) -> tuple[Tensor, Tensor]:
-    """One layer in one direction.
+def one_step(cell: Cell, call: Call, projected: Tensor, t: int, old: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """New states from the gates' input parts (batch, input gates * hidden_size) and the old states."""
+    known: dict[str, Tensor] = {state.name: value for state, value in zip(cell.states, old, strict=True)}
+    if cell.input_gates:
+        for gate, x in zip(cell.input_gates, projected.chunk(len(cell.input_gates), -1), strict=True):
+            known[gate.x.name if gate.has_product else gate.name] = x
+    if cell.parameters:
+        assert call.parameters is not None
+        known |= {p.name: value for p, value in zip(cell.parameters, call.parameters, strict=True)}
+    if cell.signals:
+        assert call.signals is not None
+        known |= {s.name: values[t].unsqueeze(-1) for s, values in zip(cell.signals, call.signals, strict=True)}
+    for number, symbol in enumerate(cell.noises):
+        step = noise.STATIC if isinstance(symbol, StaticNoise) else call.first_step + t
+        known[symbol.name] = noise.uniform(call.seed, number, step, old[0])
+    return _Step(cell, known, call.weight_hh, call.bias_hh).run()
 
-    inputs: (time, batch, input_size), or (time, batch) token ids; initial: (states, batch, hidden_size).
-    Returns the outputs (time, batch, hidden_size) and the final states (states, batch, hidden_size).
-    """
-    projected = inputs @ weight_ih.T if inputs.is_floating_point() else weight_ih.T[inputs]
-    if bias_ih is not None:
-        projected = projected + bias_ih
-    old = tuple(initial.unbind(0))
-    outputs = []
-    for x in projected.flip(0) if reverse else projected:
-        u = old[0] @ weight_hh.T
-        old = one_step(cell, x, u if bias_hh is None else u + bias_hh, old)
+
+def project(cell: Cell, call: Call) -> Tensor:
+    """The input parts of all gates at all steps, (time, batch, input gates * hidden_size)."""
+    assert call.weight_ih is not None
+    tokens = not call.inputs.is_floating_point()
+    projected = call.weight_ih.T[call.inputs] if tokens else call.inputs @ call.weight_ih.T
+    return projected if call.bias_ih is None else projected + call.bias_ih
+
+
+def run(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
+    """One layer in one direction: outputs (time, batch, hidden_size), final states (states, batch, hidden_size)."""
+    projected = project(cell, call)
+    old = tuple(call.initial.unbind(0))
+    steps = range(call.inputs.shape[0])
+    outputs: list[Tensor] = []
+    for t in reversed(steps) if call.reverse else steps:
+        old = one_step(cell, call, projected[t], t, old)
         outputs.append(old[0])
-    output = torch.stack(outputs) if outputs else projected.new_empty(0, *initial.shape[1:])
-    return output.flip(0) if reverse else output, torch.stack(old)
+    if call.reverse:
+        outputs.reverse()
+    output = torch.stack(outputs) if outputs else projected.new_empty(0, *call.initial.shape[1:])
+    return output, torch.stack(old)

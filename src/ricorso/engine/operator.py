@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import fast, naive
+from ricorso.engine import fast, naive, segments
+from ricorso.engine.call import TENSORS, Call
+from ricorso.engine.fast import Saved
 from ricorso.equations.cell import Cell
 from ricorso.equations.portable import to_json
 
@@ -27,47 +29,65 @@ def register(cell: Cell) -> str:
     return key
 
 
-def _run_forward(
-    inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return fast.forward(_CELLS[cell], inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, reverse)
+def _call(tensors, reverse, seed, first_step) -> Call:
+    return Call(*tensors, reverse, 0 if seed is None else int(seed), first_step)  # type: ignore[call-arg]
 
 
-def _run_backward(
-    d_output, d_finals, x, weight_ih, weight_hh, has_bias, initial, output, others, columns, cell, reverse, needs_input,
-    overwrite=False,
-) -> list[Tensor]:  # fmt: skip
-    found = fast.backward(
-        _CELLS[cell], d_output, d_finals, x, weight_ih, weight_hh, has_bias, initial, output, others, columns,
-        reverse, needs_input, overwrite,
-    )  # fmt: skip
-    return [gradient for gradient in found if gradient is not None]
+def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    *tensors, seed, cell, reverse, first_step, segment = arguments
+    call = _call(tensors, reverse, seed, first_step)
+    if segment:
+        output, finals, saved = segments.forward(_CELLS[cell], call, segment)
+    else:
+        output, finals, saved = fast.forward(_CELLS[cell], call)
+    return output, finals, saved.others, saved.columns
+
+
+def _run_backward(d_output, d_finals, tensors, saved, seed, cell, reverse, first_step, segment, needs, overwrite=False):
+    call = _call(tensors, reverse, seed, first_step)
+    saved = Saved(*saved)
+    if segment:
+        return segments.backward(_CELLS[cell], call, saved, d_output, d_finals, needs, segment)
+    return fast.backward(_CELLS[cell], call, saved, d_output, d_finals, needs, overwrite)
 
 
 @torch.library.custom_op("ricorso::forward", mutates_args=())
 def forward_operator(
     inputs: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
+    weight_ih: Tensor | None,
+    weight_hh: Tensor | None,
     bias_ih: Tensor | None,
     bias_hh: Tensor | None,
+    parameters: Tensor | None,
+    signals: Tensor | None,
     initial: Tensor,
+    seed: Tensor | None,
     cell: str,
     reverse: bool,
+    first_step: int,
+    segment: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`fast.forward` for torch's dispatcher."""
-    return _run_forward(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)
+    tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
+    return _run_forward(*tensors, seed, cell, reverse, first_step, segment)
 
 
 @forward_operator.register_fake
-def _(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse):
+def _(
+    inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial, seed, cell, reverse, first_step,
+    segment,
+):  # fmt: skip
     states, batch, hidden = initial.shape
     steps = inputs.shape[0]
+    wide = torch.float32 if initial.dtype == torch.bfloat16 else initial.dtype
+    output, finals = initial.new_empty(steps, batch, hidden), initial.new_empty(states, batch, hidden)
+    if segment:
+        return output, finals, initial.new_empty(-(-steps // segment), *initial.shape), initial.new_empty(0)
     return (
-        weight_hh.new_empty(steps, batch, hidden),
-        weight_hh.new_empty(states, batch, hidden),
-        weight_hh.new_empty(states - 1, steps, batch, hidden),
-        weight_hh.new_empty(steps, batch, len(_CELLS[cell].leaves) * hidden),
+        output,
+        finals,
+        initial.new_empty((states - 1, steps, batch, hidden), dtype=wide),
+        initial.new_empty(steps, batch, len(_CELLS[cell].leaves) * hidden),
     )
 
 
@@ -76,78 +96,101 @@ def backward_operator(
     output_gradient: Tensor,
     final_gradient: Tensor | None,
     inputs: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    has_bias: bool,
+    weight_ih: Tensor | None,
+    weight_hh: Tensor | None,
+    bias_ih: Tensor | None,
+    bias_hh: Tensor | None,
+    parameters: Tensor | None,
+    signals: Tensor | None,
     initial: Tensor,
     output: Tensor,
     others: Tensor,
     columns: Tensor,
+    seed: Tensor | None,
     cell: str,
     reverse: bool,
+    first_step: int,
+    segment: int,
     needs_input: bool,
 ) -> list[Tensor]:
     """`fast.backward` for torch's dispatcher; gradients that do not exist are left out."""
-    return _run_backward(
-        output_gradient, final_gradient, inputs, weight_ih, weight_hh, has_bias, initial, output, others, columns,
-        cell, reverse, needs_input,
+    tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
+    found = _run_backward(
+        output_gradient, final_gradient, tensors, (output, others, columns), seed, cell, reverse, first_step, segment,
+        needs_input,
     )  # fmt: skip
+    return [gradient for gradient in found if gradient is not None]
+
+
+def _receiving(tensors, needs_input) -> list[bool]:
+    """Which of a call's tensors the backward pass has gradients for."""
+    received = [tensor is not None and name != "signals" for name, tensor in zip(TENSORS, tensors, strict=True)]
+    received[0] = needs_input
+    return received
 
 
 @backward_operator.register_fake
 def _(
-    output_gradient, final_gradient, inputs, weight_ih, weight_hh, has_bias, initial, output, others, columns, cell,
-    reverse, needs_input,
+    output_gradient, final_gradient, inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial,
+    output, others, columns, seed, cell, reverse, first_step, segment, needs_input,
 ):  # fmt: skip
-    found = [torch.empty_like(inputs)] if needs_input else []
-    found += [torch.empty_like(weight_ih), torch.empty_like(weight_hh)]
-    if has_bias:
-        found += [weight_hh.new_empty(weight_hh.shape[0]) for _ in range(2)]
-    return [*found, torch.empty_like(initial)]
+    tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
+    received = _receiving(tensors, needs_input)
+    return [torch.empty_like(tensor) for tensor, wanted in zip(tensors, received, strict=True) if wanted]
 
 
 def _setup_context(ctx, inputs, output):
-    *tensors, cell, reverse = inputs
+    *tensors, seed, cell, reverse, first_step, segment = inputs
     out, _, others, columns = output
-    ctx.save_for_backward(*tensors, out, others, columns)
-    ctx.cell, ctx.reverse = cell, reverse
+    ctx.save_for_backward(*tensors, out, others, columns, seed)
+    ctx.options = (cell, reverse, first_step, segment)
     ctx.set_materialize_grads(False)
 
 
-def _backward(run, ctx, d_output, d_finals, *_):
-    x, weight_ih, weight_hh, bias_ih, _, initial, output, others, columns = ctx.saved_tensors
+def _apart(ctx):
+    count = len(TENSORS)
+    saved = ctx.saved_tensors
+    return saved[:count], saved[count : count + 3], saved[count + 3]
+
+
+def _backward_registered(ctx, d_output, d_finals, *_):
+    tensors, saved, seed = _apart(ctx)
+
+    def run(needs):
+        found = iter(backward_operator(d_output, d_finals, *tensors, *saved, seed, *ctx.options, needs))
+        return [next(found) if received else None for received in _receiving(tensors, needs)]
+
     if d_output is None:
-        d_output = output.new_zeros(1, 1, output.shape[2]).expand_as(output)
-    needs = x.is_floating_point() and ctx.needs_input_grad[0]
+        d_output = _nothing(saved[0])
+    return _gradients(ctx, run, tensors, d_output, d_finals)
+
+
+def _nothing(output):
+    return output.new_zeros(1, 1, output.shape[2]).expand_as(output)
+
+
+def _gradients(ctx, run, tensors, d_output, d_finals):
     if torch.is_grad_enabled():
-        return _differentiable_backward(ctx, d_output, d_finals)
-    found = run(
-        d_output, d_finals, x, weight_ih, weight_hh, bias_ih is not None, initial, output, others, columns,
-        ctx.cell, ctx.reverse, needs,
-    )  # fmt: skip
-    found = list(found)
-    d_x = found.pop(0) if needs else None
-    d_bias_ih, d_bias_hh = (found[2], found[3]) if bias_ih is not None else (None, None)
-    return d_x, found[0], found[1], d_bias_ih, d_bias_hh, found[-1], None, None
+        found = _differentiable_backward(ctx, d_output, d_finals)
+    else:
+        found = run(tensors[0].is_floating_point() and ctx.needs_input_grad[0])
+    return *found, None, None, None, None, None
 
 
 def _differentiable_backward(ctx, d_output, d_finals):
-    x, weight_ih, weight_hh, bias_ih, bias_hh, initial = ctx.saved_tensors[:6]
-    everything = (x, weight_ih, weight_hh, bias_ih, bias_hh, initial)
-    output, finals = naive.run(_CELLS[ctx.cell], *everything, ctx.reverse)
+    tensors, _, seed = _apart(ctx)
+    cell, reverse, first_step, _ = ctx.options
+    output, finals = naive.run(_CELLS[cell], _call(tensors, reverse, seed, first_step))
     d_finals = torch.zeros_like(finals) if d_finals is None else d_finals
-    wanted = [t for t, needed in zip(everything, ctx.needs_input_grad, strict=False) if needed and t is not None]
+    asked = [needed and t is not None for t, needed in zip(tensors, ctx.needs_input_grad, strict=False)]
+    wanted = [t for t, needed in zip(tensors, asked, strict=True) if needed]
     found = iter(
         torch.autograd.grad([output, finals], wanted, [d_output, d_finals], create_graph=True, allow_unused=True)
     )
-    gradients = [
-        next(found) if needed and t is not None else None
-        for t, needed in zip(everything, ctx.needs_input_grad, strict=False)
-    ]
-    return *gradients, None, None
+    return [next(found) if needed else None for needed in asked]
 
 
-torch.library.register_autograd("ricorso::forward", partial(_backward, backward_operator), setup_context=_setup_context)
+torch.library.register_autograd("ricorso::forward", _backward_registered, setup_context=_setup_context)
 
 
 class _Eager(torch.autograd.Function):
@@ -161,28 +204,27 @@ class _Eager(torch.autograd.Function):
         return output[:2]
 
     @staticmethod
-    def backward(ctx, *gradients):
+    def backward(ctx, d_output, d_finals):
         # Nobody else sees the saved columns; unless this graph will be walked again they are free to be overwritten.
         overwrite = not torch._C._autograd._get_current_graph_task_keep_graph()
-        return _backward(partial(_run_backward, overwrite=overwrite), ctx, *gradients)
+        tensors, saved, seed = _apart(ctx)
+        if d_output is None:
+            d_output = _nothing(saved[0])
+        run = partial(_run_backward, d_output, d_finals, tensors, saved, seed, *ctx.options)
+        return _gradients(ctx, partial(run, overwrite=overwrite), tensors, d_output, d_finals)
 
 
 def forward(
-    inputs: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    initial: Tensor,
-    cell: str,
-    reverse: bool,
+    cell: str, tensors: tuple[Tensor | None, ...], reverse: bool, seed: Tensor | None, first_step: int, segment: int
 ) -> tuple[Tensor, Tensor]:
-    """Outputs and final states of one layer in one direction; shapes as in `naive.run`."""
+    """Outputs and final states of one layer in one direction; tensors as in `Call.tensors`."""
     run = forward_operator if torch.compiler.is_compiling() else _Eager.apply
-    output, finals, *_ = run(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse)
+    output, finals, *_ = run(*tensors, seed, cell, reverse, first_step, segment)
     return output, finals
 
 
-def naive_forward(inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, cell, reverse) -> tuple[Tensor, Tensor]:
+def naive_forward(
+    cell: str, tensors: tuple[Tensor | None, ...], reverse: bool, seed: Tensor | None, first_step: int, segment: int
+) -> tuple[Tensor, Tensor]:
     """`forward` by the oracle."""
-    return naive.run(_CELLS[cell], inputs, weight_ih, weight_hh, bias_ih, bias_hh, initial, reverse)
+    return naive.run(_CELLS[cell], _call(tensors, reverse, seed, first_step))

@@ -2,17 +2,20 @@
 
 import os
 import platform
+import warnings
 from dataclasses import dataclass
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from ricorso.cells import get_cell
+from ricorso.cells import CATALOGUE
 from ricorso.engine.fast import DTYPES
 from ricorso.engine.peer import PEERS
 from ricorso.equations.cell import Cell
 from ricorso.errors import UsageError
+
+NAMES = ("llvm", "torch", "naive")
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,49 @@ def _probe() -> str:
     return ""
 
 
-def choose(cell: Cell, inputs: Tensor, weight_hh: Tensor, projected: bool = False) -> Path:
-    """The fastest exact way through a stack. `projected`: the output is projected (LSTM), which only torch has."""
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def multiplies_bfloat16() -> bool:
+    """Whether this processor multiplies pairs of bfloat16 numbers (AVX-512 BF16)."""
+    if _probe():
+        return False
+    from ricorso.kernels.llvm.host import host
+
+    return host().bfloat16
+
+
+def wanted_dtype(weight: Tensor) -> torch.dtype:
+    """The type a layer computes in: its weights', or bfloat16 where autocast asks for it and kernels have it."""
+    device = weight.device.type
+    if weight.dtype != torch.float32 or not torch.is_autocast_enabled(device):
+        return weight.dtype
+    wanted = torch.get_autocast_dtype(device)
+    if device == "cpu" and wanted == torch.bfloat16 and not multiplies_bfloat16():
+        return weight.dtype
+    return wanted
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    warnings.warn(
+        f"Compiled kernels are not available: {reason}. Cells run as a plain torch loop, exact but 10 to 100 times "
+        f"slower; the LSTM, the GRU and Elman networks run through torch's own kernels.",
+        RuntimeWarning,
+        stacklevel=5,
+    )
+
+
+def choose(
+    cell: Cell, inputs: Tensor, weight: Tensor, dtype: torch.dtype, projected: bool = False, plain: bool = True
+) -> Path:
+    """The fastest exact way through a stack.
+
+    dtype: what it is computed in. projected: the output is projected (LSTM), which only torch has. plain: torch's
+    kernels compute the same, there being no heads and no dropped weights or inputs.
+    """
     forced = os.environ.get("RICORSO_PATH", "")
-    if forced not in ("", "naive", "llvm", "torch"):
-        raise UsageError(f"RICORSO_PATH is '{forced}'; it may be naive, llvm or torch.")
-    peer = cell.name in PEERS and get_cell(cell.name) is cell and inputs.is_floating_point()
+    if forced not in ("", *NAMES):
+        raise UsageError(f"RICORSO_PATH is '{forced}'; it may be {', '.join(NAMES)}.")
+    peer = plain and cell.name in PEERS and CATALOGUE.get(cell.name) is cell and inputs.is_floating_point()
     if projected:
         return Path("torch", "projections run through torch's own LSTM")
     if forced == "naive":
@@ -57,35 +97,53 @@ def choose(cell: Cell, inputs: Tensor, weight_hh: Tensor, projected: bool = Fals
         return Path("torch", "RICORSO_PATH asks for torch's kernel")
     if torch._C._functorch.maybe_current_level() is not None:
         return Path("naive", "torch.func transforms go through the oracle, which they can see into")
-    reason = _unsuited(inputs, weight_hh)
+    reason = _unsuited(inputs, weight, dtype)
     if not reason:
-        if peer and forced != "llvm" and _torch_is_faster(cell, inputs, weight_hh):
+        if peer and forced != "llvm" and _torch_is_faster(cell, inputs, weight, dtype):
             return Path("torch", "torch's own LSTM kernel is faster at this size")
-        return Path("llvm", f"kernels compiled for {cell.name}, {weight_hh.shape[1]} units")
+        return Path("llvm", f"kernels compiled for {cell.name}")
     if peer and inputs.numel():
         return Path("torch", f"{reason}; torch has this cell")
     return Path("naive", reason)
 
 
-def _unsuited(inputs: Tensor, weight_hh: Tensor) -> str:
+def _unsuited(inputs: Tensor, weight: Tensor, dtype: torch.dtype) -> str:
     """Why compiled kernels cannot run on these tensors; empty when they can."""
-    if weight_hh.device.type != "cpu":
-        return f"compiled kernels run on CPUs, these weights are on {weight_hh.device.type}"
-    if weight_hh.dtype not in DTYPES:
-        return f"compiled kernels take float32 and float64, these weights are {weight_hh.dtype}"
+    if weight.device.type != "cpu":
+        return f"compiled kernels run on CPUs, these weights are on {weight.device.type}"
+    if dtype not in DTYPES:
+        return f"compiled kernels take float32, float64 and bfloat16, these weights are {dtype}"
     if inputs.shape[0] == 0 or inputs.shape[1] == 0:
         return "the input is empty"
     reason: str = kernels_unavailable()
+    if reason:
+        _warn_once(reason)
+    elif dtype == torch.bfloat16 and not multiplies_bfloat16():
+        return "this processor has no instructions for bfloat16"
     return reason
 
 
-def _torch_is_faster(cell: Cell, inputs: Tensor, weight_hh: Tensor) -> bool:
+def _torch_is_faster(cell: Cell, inputs: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
     """oneDNN's LSTM gains a few percent where every product is large (benchmarks/layer_speed.py --large)."""
+    hidden = weight.shape[0] // len(cell.gates)
     return (
         cell.name == "lstm"
-        and weight_hh.dtype == torch.float32
-        and weight_hh.shape[1] >= 512
-        and weight_hh.shape[1] * inputs.shape[1] >= 65_536
+        and dtype == torch.float32
+        and hidden >= 512
+        and hidden * inputs.shape[1] >= 65_536
         and platform.machine() in ("x86_64", "AMD64")
         and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
     )
+
+
+def paths(cell: Cell) -> list[Path]:
+    """Every way in which a cell can run on this machine, the fastest first."""
+    found = []
+    reason = kernels_unavailable()
+    if not reason:
+        types = "float32, float64" + (", bfloat16" if multiplies_bfloat16() else "")
+        found.append(Path("llvm", f"kernels compiled for this processor, {types}"))
+    if cell.name in PEERS and CATALOGUE.get(cell.name) is cell:
+        found.append(Path("torch", "torch's own kernel (cuDNN on a GPU)"))
+    found.append(Path("naive", reason or "the equations as a torch loop, on any device and for any derivative"))
+    return found

@@ -1,6 +1,7 @@
 """One step at a time, for streams: weights packed once, nothing allocated in a step, NumPy arrays only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,28 @@ ALONE = Team()
 SHARED_BYTES = 500_000
 
 
+@dataclass(frozen=True, eq=False)
+class LayerWeights:
+    """What one layer is computed from, as in `engine.call.Call`, None where there is none."""
+
+    weight_ih: Array | None
+    weight_hh: Array | None
+    bias_ih: Array | None
+    bias_hh: Array | None
+    parameters: Array | None
+
+    def like(self) -> Array:
+        """Any array of the layer's type."""
+        found = self.weight_ih if self.weight_ih is not None else self.weight_hh
+        assert found is not None
+        return found
+
+
 class Stepper:
     """A stack of layers that consumes one time step of `batch_size` streams at a call.
 
-    weights: the parameters of `layers.Recurrent` as arrays, under their names there. With tokens=True the input is
-    token ids and the first product is a row of the transposed weight. team, threads: who shares the units of layers
-    that are too large for one core's cache.
+    layers: the weights of each layer. With tokens=True the input is token ids and the first product is a row of the
+    transposed weight. team, threads: who shares the units of layers that are too large for one core's cache.
 
     >>> import torch
     >>> from ricorso.layers import Recurrent
@@ -34,31 +51,34 @@ class Stepper:
     def __init__(
         self,
         cell: Cell,
-        weights: Mapping[str, Array],
-        num_layers: int,
+        layers: Sequence[LayerWeights],
         batch_size: int = 1,
         tokens: bool = False,
         team: Team = ALONE,
         threads: int = 1,
     ) -> None:
-        first = weights["weight_hh_l0"]
+        first = layers[0].like()
+        assert layers[0].weight_ih is not None
         self.cell, self.batch_size, self.tokens = cell, batch_size, tokens
-        self.hidden_size, self.input_size = first.shape[1], weights["weight_ih_l0"].shape[1]
-        kernels = compiled(cell, str(first.dtype), self.hidden_size)
+        self.hidden_size = len(layers[0].weight_ih) // len(cell.input_gates)
+        self.input_size = layers[0].weight_ih.shape[1]
+        heads = 1 if layers[0].weight_hh is None else self.hidden_size // layers[0].weight_hh.shape[1]
+        kernels = compiled(cell, str(first.dtype), self.hidden_size, heads)
         self._ids = np.zeros(batch_size, np.int64)
         self._features = np.zeros((batch_size, self.input_size), first.dtype)
+        self._signals = np.ones((len(cell.signals), batch_size), first.dtype)
         self._layers: list[_Layer] = []
-        for number in range(num_layers):
-            own = {name[: -len(f"_l{number}")]: w for name, w in weights.items() if name.endswith(f"_l{number}")}
+        for number, weights in enumerate(layers):
             below = self._layers[-1].outputs if self._layers else [self._features] * 2
             ids = self._ids if tokens and number == 0 else None
-            self._layers.append(_Layer(kernels, own, below, ids, batch_size, team, threads))
+            self._layers.append(_Layer(kernels, weights, below, ids, self._signals, batch_size, team, threads))
         self._calls = [[call for layer in self._layers for call in layer.calls[parity]] for parity in (0, 1)]
         self._outputs = self._layers[-1].outputs
         self._parity = 0
 
-    def step(self, inputs: NDArray[np.generic] | int) -> Array:
-        """Advance by one step. inputs: (batch_size, input_size) features, or (batch_size) token ids.
+    def step(self, inputs: NDArray[np.generic] | int, **signals: NDArray[np.generic] | float) -> Array:
+        """Advance by one step. inputs: (batch_size, input_size) features, or (batch_size) token ids; signals by name,
+        (batch_size), as they last were where they are not given (1 at the start).
 
         Returns the top layer's output, (batch_size, hidden_size): a view that later steps overwrite.
         Raises ShapeError for ids outside the vocabulary or another shape.
@@ -69,11 +89,19 @@ class Stepper:
             if np.shape(inputs) != self._features.shape:
                 raise ShapeError(f"Wanted features of shape {self._features.shape}; got {np.shape(inputs)}.")
             self._features[:] = inputs
+        for name, value in signals.items():
+            self._signals[self._signal(name)] = value
         for kernel, arguments in self._calls[self._parity]:
             kernel(arguments)
         self._parity ^= 1
         top: Array = self._outputs[self._parity ^ 1]
         return top
+
+    def _signal(self, name: str) -> int:
+        known = [signal.name for signal in self.cell.signals]
+        if name not in known:
+            raise ShapeError(f"'{name}' is no signal of {self.cell.name}; it has {', '.join(known) or 'none'}.")
+        return known.index(name)
 
     def _take(self, ids: NDArray[np.generic] | int) -> None:
         self._ids[:] = ids
@@ -110,74 +138,98 @@ class _Layer:
     def __init__(
         self,
         kernels: Compiled,
-        weights: Mapping[str, Array],
+        weights: LayerWeights,
         below: Sequence[Array],
         ids: NDArray[np.int64] | None,
+        signals: Array,
         batch: int,
         team: Team,
         threads: int,
     ) -> None:
-        weight_hh = np.ascontiguousarray(weights["weight_hh"])
-        weight_ih = np.ascontiguousarray(weights["weight_ih"])
-        dtype, rows, hidden = weight_hh.dtype, *weight_hh.shape
-        bias = np.zeros(rows, dtype)
-        recurrent_bias = np.zeros(rows, dtype)
-        if "bias_hh" in weights:
-            recurrent_bias[:] = weights["bias_hh"]
-            split = np.repeat([gate in kernels.shape.cell.split_gates for gate in kernels.shape.cell.gates], hidden)
-            bias[:] = weights["bias_ih"] + np.where(split, 0, recurrent_bias)
-        self.states = [np.zeros((len(kernels.shape.cell.states), batch, hidden), dtype) for _ in range(2)]
+        shape = kernels.shape
+        cell, hidden, dtype = shape.cell, shape.hidden, weights.like().dtype
+        assert weights.weight_ih is not None
+        weight_ih = np.ascontiguousarray(weights.weight_ih)
+        bias, recurrent_bias = _biases(cell, weights, hidden)
+        self.states = [np.zeros((len(cell.states), batch, hidden), dtype) for _ in range(2)]
         self.outputs = [self.states[1][0], self.states[0][0]]
         columns = np.zeros((batch, kernels.columns), dtype)
-        packed_hh = _pack(kernels, weight_hh)
-        table = np.ascontiguousarray(weight_ih.T + bias) if ids is not None else None
-        packed_ih = _pack(kernels, weight_ih) if ids is None else None
+        temporaries = np.zeros((shape.forward.schedule.temporaries, batch, hidden), dtype)
+        packed = np.zeros(shape.forward.packed_words, dtype)
+        if weights.weight_hh is not None:
+            weight_hh = np.ascontiguousarray(weights.weight_hh)
+            kernels.run("pack", ALONE, {"weight": weight_hh.ctypes.data, "packed": packed.ctypes.data})
+        table = packed_ih = None
+        if ids is None:
+            packed_ih = np.zeros(kernels.packed_input_size(weight_ih.shape[1]), dtype)
+            values = {"weight": weight_ih.ctypes.data, "packed": packed_ih.ctypes.data, "depth": weight_ih.shape[1]}
+            kernels.run("pack_input", ALONE, values)
+        else:
+            table = np.ascontiguousarray(weight_ih.T + bias)
+        parameters = np.zeros(0, dtype) if weights.parameters is None else np.ascontiguousarray(weights.parameters)
         shared = {"threads": 1, "split_units": 0}
-        if team.fork and weight_hh.nbytes >= SHARED_BYTES:
-            shared = {"threads": min(threads, kernels.shape.forward.count), "split_units": 1, **team.arguments}
-        self._alive = (columns, packed_hh, packed_ih, table, bias, recurrent_bias, below, ids)
+        if team.fork and packed.nbytes >= SHARED_BYTES and shape.forward.shares > 1:
+            shared = {"threads": min(threads, shape.forward.shares), "split_units": 1, **team.arguments}
+        common = {**shared, "batch": batch, "columns": columns.ctypes.data, "column_stride": kernels.columns}
+        self._alive = (
+            columns, packed, packed_ih, table, bias, recurrent_bias, below, ids, signals, temporaries, parameters,
+        )  # fmt: skip
         self.calls: list[list[tuple[Native, Arguments]]] = []
         for parity in (0, 1):
             calls = []
             if packed_ih is not None:
-                arguments = block(
-                    {
-                        **shared,
-                        "batch": batch,
-                        "inputs": below[parity].ctypes.data,
-                        "input_stride": weight_ih.shape[1],
-                        "input_size": weight_ih.shape[1],
-                        "columns": columns.ctypes.data,
-                        "column_stride": kernels.columns,
-                        "bias": bias.ctypes.data,
-                        "packed": packed_ih.ctypes.data,
-                    }
-                )
-                calls.append((kernels.whole["project"], arguments))
-            before, after = self.states[parity], self.states[1 - parity]
-            arguments = block(
-                {
-                    **shared,
-                    "steps": 1,
-                    "batch": batch,
-                    "columns": columns.ctypes.data,
-                    "column_stride": kernels.columns,
-                    "token_ids": 0 if ids is None else ids.ctypes.data,
-                    "token_table": 0 if table is None else table.ctypes.data,
-                    "recurrent_bias": recurrent_bias.ctypes.data,
-                    "packed": packed_hh.ctypes.data,
-                    "initial": before.ctypes.data,
-                    "output": after.ctypes.data,
-                    "output_stride": hidden,
-                    "others": after.ctypes.data + after.strides[0],
+                project = {
+                    **common,
+                    "inputs": below[parity].ctypes.data,
+                    "input_stride": weight_ih.shape[1],
+                    "input_size": weight_ih.shape[1],
+                    "bias": bias.ctypes.data,
+                    "packed": packed_ih.ctypes.data,
                 }
-            )
-            calls.append((kernels.whole["step"], arguments))
+                calls.append((kernels.kernel("project"), block(project)))
+            elif not cell.product_gates:
+                calls.append((_gather(table, ids, columns), block({})))
+            before, after = self.states[parity], self.states[1 - parity]
+            step = {
+                **common,
+                "steps": 1,
+                "token_ids": 0 if ids is None or not cell.product_gates else ids.ctypes.data,
+                "token_table": 0 if table is None else table.ctypes.data,
+                "recurrent_bias": recurrent_bias.ctypes.data,
+                "parameters": parameters.ctypes.data,
+                "signals": signals.ctypes.data,
+                "temporaries": temporaries.ctypes.data,
+                "packed": packed.ctypes.data,
+                "initial": before.ctypes.data,
+                "initial_others": before.ctypes.data + before.strides[0],
+                "output": after.ctypes.data,
+                "output_stride": hidden,
+                "others": after.ctypes.data + after.strides[0],
+            }
+            calls.append((kernels.kernel("step"), block(step)))
             self.calls.append(calls)
 
 
-def _pack(kernels: Compiled, weight: Array) -> Array:
-    packed = np.zeros(kernels.packed_forward_size(weight.shape[1]), weight.dtype)
-    values = {"weight": weight.ctypes.data, "packed": packed.ctypes.data, "depth": weight.shape[1]}
-    kernels.run("pack", Team(), values)
-    return packed
+def _gather(table: Array | None, ids: NDArray[np.int64] | None, columns: Array) -> Native:
+    """Rows of the table into the columns, for cells whose input parts stay where they are."""
+    assert table is not None
+    assert ids is not None
+
+    def gather(_: Arguments) -> None:
+        np.take(table, ids, axis=0, out=columns, mode="clip")
+
+    return gather
+
+
+def _biases(cell: Cell, weights: LayerWeights, hidden: int) -> tuple[Array, Array]:
+    """The bias of the input parts, with that of products that join them, and the biases of products kept apart."""
+    dtype = weights.like().dtype
+    bias = np.zeros(len(cell.input_gates) * hidden, dtype)
+    recurrent = np.zeros(len(cell.product_gates) * hidden, dtype)
+    if weights.bias_ih is not None:
+        bias[:] = weights.bias_ih
+    if weights.bias_hh is not None:
+        recurrent[:] = weights.bias_hh
+    for own, other in cell.joined_biases:
+        bias[own * hidden : (own + 1) * hidden] += recurrent[other * hidden : (other + 1) * hidden]
+    return bias, recurrent

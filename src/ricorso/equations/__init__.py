@@ -1,11 +1,38 @@
 """Cells as equations: the vocabulary, the cell, what is derived from it, and how it is shown and stored."""
 
-from sympy import Abs, exp, log, tanh
+from sympy import Abs, exp, log, sqrt, tanh
 
 from ricorso.equations.cell import Cell
-from ricorso.equations.symbols import Gate, State, gates, maximum, relu, sigmoid, softplus, states, step, where
+from ricorso.equations.symbols import (
+    HORIZON,
+    Gate,
+    Noise,
+    Parameter,
+    Rate,
+    State,
+    StaticNoise,
+    cosine,
+    draws,
+    gates,
+    inputs,
+    maximum,
+    mean,
+    normalise,
+    parameters,
+    products,
+    relu,
+    scalars,
+    sigmoid,
+    signals,
+    sine,
+    softplus,
+    states,
+    step,
+    where,
+)
 
 __all__ = [
-    "Abs", "Cell", "Gate", "State", "exp", "gates", "log", "maximum", "relu", "sigmoid", "softplus", "states", "step",
-    "tanh", "where",
+    "HORIZON", "Abs", "Cell", "Gate", "Noise", "Parameter", "Rate", "State", "StaticNoise", "cosine", "draws", "exp",
+    "gates", "inputs", "log", "maximum", "mean", "normalise", "parameters", "products", "relu", "scalars", "sigmoid",
+    "signals", "sine", "softplus", "sqrt", "states", "step", "tanh", "where",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The block of 64-bit integers through which a kernel gets its addresses and sizes.
 
-All matrices are row-major; strides count elements. A sequence buffer has one row for each (step, batch row).
+All matrices are row-major; strides count elements. A sequence buffer has one row for each (step, batch row). "stored"
+marks what is kept in the element type of the layer; everything else is in the type that kernels compute in.
 """
 
 import ctypes
@@ -13,31 +14,39 @@ NAMES = (
     "team_size",  # address of omp_get_num_threads
     "yield_processor",  # address of sched_yield, or 0
     "arrivals",  # counts arrivals at the barrier; 0 at the start
-    "split_units",  # 1: threads share the units and meet at a barrier after each step; 0: they share the batch rows
+    "split_units",  # 1: threads share the units and meet at barriers; 0: they share the batch rows
     "steps",
     "batch",
     "reverse",  # 1: time runs from the last step to the first
-    "columns",  # (steps, batch, column_stride) input projections in, values saved for backward out
+    "columns",  # stored (steps, batch, column_stride) input projections in, values saved for backward out
     "column_stride",
     "token_ids",  # (steps, batch) int64 rows of `token_table`, or 0: use the projections in `columns`
-    "token_table",  # (symbols, gates * hidden)
-    "recurrent_bias",  # (gates * hidden)
-    "weight",  # (gates * hidden, depth) R, or W to be packed, as torch keeps it
-    "depth",  # columns of the weight that is to be packed
-    "packed",  # R as this kernel wants it
-    "output",  # (steps, batch, output_stride) the first state
+    "token_table",  # stored (symbols, input gates * hidden)
+    "recurrent_bias",  # (product gates * hidden)
+    "parameters",  # (parameters, hidden)
+    "signals",  # (signals, steps, batch)
+    "seed",  # of the random numbers
+    "first_step",  # the number of step 0, for the random numbers
+    "temporaries",  # (temporaries, batch, hidden) working memory
+    "weight",  # stored (gates * hidden, depth) R, or W to be packed, as torch keeps it
+    "depth",  # columns of the W that is to be packed
+    "packed",  # stored R as this kernel wants it
+    "output",  # stored (steps, batch, output_stride) the first state
     "output_stride",
-    "initial",  # (states, batch, hidden) states before the first step
+    "initial",  # stored (batch, hidden) output before the first step
+    "initial_others",  # (states - 1, batch, hidden) the other states before the first step
     "others",  # (states - 1, steps, batch, hidden) the other states
-    "output_gradient",  # (steps, batch, ...) with the two strides below
+    "output_gradient",  # stored (steps, batch, ...) with the two strides below
     "output_gradient_step",
     "output_gradient_row",
-    "column_gradients",  # (steps, batch, column_stride)
+    "column_gradients",  # stored (steps, batch, column_stride)
     "state_gradients",  # (states, batch, hidden): of the final states in, of the initial states out
+    "vectors",  # stored (vectors, steps, batch, hidden) what recurrent matrices multiplied
+    "sums",  # (threads, parameters, hidden) gradients of parameters, added to
     "inputs",  # (batch, input_stride) for a projection
     "input_stride",
     "input_size",
-    "bias",  # (gates * hidden) start of a projection
+    "bias",  # (input gates * hidden) start of a projection
 )
 INDEX = {name: index for index, name in enumerate(NAMES)}
 Arguments = ctypes.Array[ctypes.c_int64]

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import llvmlite
@@ -15,9 +15,9 @@ from ricorso.equations.cell import Cell
 from ricorso.equations.portable import to_json
 from ricorso.kernels.arguments import Block, block
 from ricorso.kernels.cache import cached
-from ricorso.kernels.llvm.forward import Shape
-from ricorso.kernels.llvm.host import Host, host, target_machine
-from ricorso.kernels.llvm.module import KERNELS, compile_object, shape_for
+from ricorso.kernels.llvm.host import host, target_machine
+from ricorso.kernels.llvm.module import MODULES, compile_object, parts
+from ricorso.kernels.llvm.shape import Shape
 from ricorso.kernels.team import Team, run_in_threads
 
 Native = Callable[..., None]
@@ -26,34 +26,52 @@ Part = ctypes.CFUNCTYPE(None, ctypes.POINTER(Block), ctypes.c_int64, ctypes.c_in
 
 
 @dataclass(frozen=True, eq=False)
-class Compiled:
-    """The kernels of one cell, number of units and element type."""
-
-    shape: Shape
+class _Module:
     whole: Mapping[str, Native]
     part: Mapping[str, Native]
-    _engine: object = field(repr=False)
+    engine: object = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """The kernels of one shape. A module is compiled when one of its kernels is first needed."""
+
+    shape: Shape
+
+    @cached_property
+    def _training(self) -> _Module:
+        return _load(self.shape, "training")
+
+    @cached_property
+    def _stream(self) -> _Module:
+        return _load(self.shape, "stream")
+
+    def _module(self, kernel: str) -> _Module:
+        return self._training if kernel in MODULES["training"] else self._stream
+
+    def kernel(self, name: str) -> Native:
+        """The kernel itself, to be called with an argument block."""
+        return self._module(name).whole[name]
 
     def run(self, name: str, team: Team, values: Mapping[str, int]) -> None:
         """Run one kernel; `values` fill its argument block (see `arguments`)."""
         arguments = block({**values, **team.arguments})
         threads = values.get("threads", 1)
+        module = self._module(name)
         if threads > 1 and not team.fork:
-            for part in KERNELS[name]:
-                run_in_threads(self.part[part], arguments, threads)
+            for part in {**MODULES["training"], **MODULES["stream"]}[name]:
+                run_in_threads(module.part[part], arguments, threads)
         else:
-            self.whole[name](arguments)
+            module.whole[name](arguments)
 
     @property
     def columns(self) -> int:
         return self.shape.columns
 
-    def packed_forward_size(self, depth: int) -> int:
-        return self.shape.forward.packed_size(depth)
-
-    @property
-    def packed_backward_size(self) -> int:
-        return self.shape.backward.packed_size(len(self.shape.cell.gates) * self.shape.hidden)
+    def packed_input_size(self, depth: int) -> int:
+        """Elements of packed input weights."""
+        tile = self.shape.projection
+        return tile.count * tile.vectors * tile.lanes * depth
 
 
 @cache
@@ -66,7 +84,8 @@ def _source_digest() -> str:
     return digest.hexdigest()
 
 
-def _key(machine: Host, shape: Shape) -> str:
+def _key(shape: Shape, module: str) -> str:
+    machine = shape.host
     facts = [
         _source_digest(),
         llvmlite.__version__,
@@ -75,22 +94,25 @@ def _key(machine: Host, shape: Shape) -> str:
         machine.features,
         shape.dtype,
         shape.hidden,
+        shape.heads,
+        module,
         to_json(shape.cell),
     ]
     return json.dumps(facts, sort_keys=True)
 
 
-@cache
-def compiled(cell: Cell, dtype: str, hidden: int) -> Compiled:
-    """The kernels for `cell` with `hidden` units in "float32" or "float64"."""
-    machine = host()
-    shape = shape_for(machine, cell, dtype, hidden)
-    code = cached(_key(machine, shape), lambda: compile_object(machine, shape))
-    empty = llvm.parse_assembly(f'target triple = "{machine.triple}"')
-    engine = llvm.create_mcjit_compiler(empty, target_machine(machine))
+def _load(shape: Shape, module: str) -> _Module:
+    code = cached(_key(shape, module), lambda: compile_object(shape, module))
+    empty = llvm.parse_assembly(f'target triple = "{shape.host.triple}"')
+    engine = llvm.create_mcjit_compiler(empty, target_machine(shape.host))
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    whole = {name: Whole(engine.get_function_address(name)) for name in KERNELS}
-    parts = {part for stages in KERNELS.values() for part in stages}
-    part = {name: Part(engine.get_function_address(f"{name}_part")) for name in parts}
-    return Compiled(shape, whole, part, engine)
+    whole = {name: Whole(engine.get_function_address(name)) for name in MODULES[module]}
+    part = {name: Part(engine.get_function_address(f"{name}_part")) for name in parts(module)}
+    return _Module(whole, part, engine)
+
+
+@cache
+def compiled(cell: Cell, dtype: str, hidden: int, heads: int = 1) -> Compiled:
+    """The kernels for `cell` with `hidden` units in "float32", "float64" or "bfloat16"."""
+    return Compiled(Shape(host(), cell, dtype, hidden, heads))

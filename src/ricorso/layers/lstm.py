@@ -31,5 +31,5 @@ class LSTM(Recurrent):
     ) -> None:
         super().__init__(
             "lstm", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device,
-            dtype,
+            dtype, init="torch",
         )  # fmt: skip

@@ -9,13 +9,19 @@ from torch import Tensor, nn
 
 from ricorso.cells import get_cell
 from ricorso.engine import peer
+from ricorso.engine.call import Call
 from ricorso.engine.fast import torch_team
 from ricorso.engine.operator import forward as compiled_forward
-from ricorso.engine.operator import naive_forward, register
-from ricorso.engine.path import Path, choose
-from ricorso.engine.stepper import Stepper
+from ricorso.engine.operator import naive_forward
+from ricorso.engine.path import Path, choose, wanted_dtype
+from ricorso.engine.segments import segment_for
+from ricorso.engine.stepper import LayerWeights, Stepper
 from ricorso.equations.cell import Cell
-from ricorso.errors import ShapeError, UsageError
+from ricorso.equations.symbols import Scalar
+from ricorso.equations.transform import layer_normalised
+from ricorso.errors import ShapeError, UsageError, did_you_mean
+from ricorso.layers import start
+from ricorso.layers.variant import rates, variants
 
 States = Tensor | tuple[Tensor, ...]
 
@@ -24,15 +30,26 @@ class Recurrent(nn.Module):
     """A stack of recurrent layers of any cell.
 
     cell: a name from `ricorso.cells` or a Cell of your own. input_size: features, or number of symbols when the
-    input is token ids. The other arguments are those of torch.nn.LSTM; parameters have the same names and shapes,
-    gates stacked in the order of `cell.gates`.
+    input is token ids. The arguments up to dtype are those of torch.nn.LSTM; parameters have the same names and
+    shapes, gates stacked in the order of `cell.gates`. A cell's own parameters follow, under their names.
 
     proj_size: for the LSTM, the size to which the output is projected (arXiv:1402.1128); runs through torch's kernel.
+    heads: blocks of the recurrent matrices (default: what the cell says, as far as it divides hidden_size).
+    init: "recommended" for the starting values that the cell carries, "torch" for those of torch.nn.
+    horizon: how many steps apart things are that belong together; starts the layer with a memory of that length.
+    layer_norm: normalise each gate over the units (arXiv:1607.06450).
+    zoneout: probability that a unit keeps its state, one number or (output, other states) (arXiv:1606.01305).
+    input_dropout, recurrent_dropout: dropout of the inputs of each layer (not of token ids) and of what recurrent
+    matrices multiply, the same units at all steps (arXiv:1512.05287). weight_drop: dropout of recurrent weights
+    (arXiv:1708.02182). These act in training mode only and follow torch's random state.
+    segment: keep states every so many steps only and compute the rest again in the backward pass; memory_budget:
+    choose the segment so that what one layer keeps for the backward pass fits so many bytes.
 
     Call: `output, states = layer(input, hx=None)`.
     input: (time, batch, input_size), with batch_first (batch, time, input_size), unbatched (time, input_size); or
     token ids of an integer type without the last dimension. output: the top layer's output at every step, directions
     side by side. hx, states: (layers * directions, batch, hidden_size), a tuple of these for cells with several states.
+    Signals of the cell follow by name, shaped as token ids are: `layer(input, dt=gaps)`; without them they are 1.
 
     Raises UsageError for wrong arguments and ShapeError for inputs that do not fit.
 
@@ -56,25 +73,51 @@ class Recurrent(nn.Module):
         proj_size: int = 0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        heads: int | None = None,
+        init: str = "recommended",
+        horizon: float | None = None,
+        layer_norm: bool = False,
+        zoneout: float | tuple[float, float] = 0.0,
+        input_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        segment: int | None = None,
+        memory_budget: int | None = None,
     ) -> None:
         super().__init__()
-        self.cell = get_cell(cell)
+        self.cell = layer_normalised(get_cell(cell)) if layer_norm else get_cell(cell)
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
-            if type(size) is not int or size < 1:
-                raise UsageError(f"{name} must be a whole number of at least 1, not {size!r}.")
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
-            raise UsageError(f"dropout must be a probability between 0 and 1, not {dropout!r}.")
+            _check_size(name, size)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
+        self.dropout = _probability("dropout", dropout, most=1)
         if dropout > 0 and num_layers == 1:
             warnings.warn(
                 f"dropout={dropout} acts between layers and there is only one; it has no effect.", stacklevel=2
             )
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
-        self.dropout = float(dropout)
+        self.input_dropout = _probability("input_dropout", input_dropout)
+        self.weight_drop = _probability("weight_drop", weight_drop)
+        self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
+        pair = zoneout if isinstance(zoneout, tuple) else (zoneout, zoneout)
+        self.zoneout = (_probability("zoneout", pair[0]), _probability("zoneout", pair[-1]))
         self.proj_size = self._checked_projection(proj_size)
-        self._key = register(self.cell)
+        self.heads = self._checked_heads(heads)
+        for name, limit in (("segment", segment), ("memory_budget", memory_budget)):
+            if limit is not None:
+                _check_size(name, limit)
+        self.segment, self.memory_budget = segment, memory_budget
+        if init not in start.CHOICES:
+            raise UsageError(f"init is {init!r}; it may be {' or '.join(start.CHOICES)}.")
+        if horizon is not None and not horizon > 2:
+            raise UsageError(f"horizon is a number of steps above 2, not {horizon!r}.")
+        self.init, self.horizon = init, horizon
+        self._variants = variants(self.cell, self.zoneout, self.recurrent_dropout)
+        self._rates = rates(self.cell, self.zoneout, self.recurrent_dropout)
         self._path: Path | None = None
-        for name, shape in self._parameter_shapes().items():
+        shapes = self._parameter_shapes()
+        self._names = frozenset(shapes)
+        for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self.reset_parameters()
 
@@ -85,7 +128,19 @@ class Recurrent(nn.Module):
             raise UsageError(f"proj_size works with the LSTM only; the cell is '{self.cell.name}'. Leave it out.")
         if type(size) is not int or not 0 < size < self.hidden_size:
             raise UsageError(f"proj_size must be a whole number below hidden_size={self.hidden_size}, not {size!r}.")
+        if any((*self.zoneout, self.recurrent_dropout, self.weight_drop)):
+            raise UsageError("proj_size cannot be combined with zoneout, recurrent_dropout or weight_drop.")
         return size
+
+    def _checked_heads(self, heads: int | None) -> int:
+        if heads is None:
+            return math.gcd(self.cell.heads, self.hidden_size)
+        _check_size("heads", heads)
+        if self.hidden_size % heads:
+            raise UsageError(f"heads={heads} does not divide hidden_size={self.hidden_size}; choose one that does.")
+        if self.proj_size and heads > 1:
+            raise UsageError("proj_size needs heads=1.")
+        return heads
 
     @property
     def output_size(self) -> int:
@@ -94,31 +149,48 @@ class Recurrent(nn.Module):
 
     @property
     def _first_weight(self) -> Tensor:
-        return self._weight("weight_hh_l0")
+        return self._weight("weight_ih_l0" if self.cell.input_gates else "weight_hh_l0")
 
     @property
     def _directions(self) -> tuple[str, ...]:
         return ("", "_reverse") if self.bidirectional else ("",)
 
+    @property
+    def _ends(self) -> list[str]:
+        return [f"l{layer}{direction}" for layer in range(self.num_layers) for direction in self._directions]
+
     def _parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        rows = len(self.cell.gates) * self.hidden_size
+        inputs, products = (len(g) * self.hidden_size for g in (self.cell.input_gates, self.cell.product_gates))
         shapes: dict[str, tuple[int, ...]] = {}
-        for layer in range(self.num_layers):
-            columns = self.input_size if layer == 0 else self.output_size * len(self._directions)
-            for direction in self._directions:
-                end = f"l{layer}{direction}"
-                shapes |= {f"weight_ih_{end}": (rows, columns), f"weight_hh_{end}": (rows, self.output_size)}
-                if self.bias:
-                    shapes |= {f"bias_ih_{end}": (rows,), f"bias_hh_{end}": (rows,)}
-                if self.proj_size:
-                    shapes |= {f"weight_hr_{end}": (self.proj_size, self.hidden_size)}
+        for end in self._ends:
+            first = end.startswith("l0") and end[2:] in ("", "_reverse")
+            columns = self.input_size if first else self.output_size * len(self._directions)
+            own: dict[str, tuple[int, ...]] = {}
+            if inputs:
+                own["weight_ih"] = (inputs, columns)
+            if products:
+                own["weight_hh"] = (products, self.output_size // self.heads)
+            if self.bias:
+                own |= {name: (size,) for name, size in (("bias_ih", inputs), ("bias_hh", products)) if size}
+            if self.proj_size:
+                own["weight_hr"] = (self.proj_size, self.hidden_size)
+            for parameter in self.cell.parameters:
+                own[parameter.name] = (1,) if isinstance(parameter, Scalar) else (self.hidden_size,)
+            shapes |= {f"{name}_{end}": shape for name, shape in own.items()}
         return shapes
 
     def reset_parameters(self) -> None:
-        """Draw all parameters uniformly from +-1/sqrt(hidden_size), as torch.nn does."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        """Draw all parameters anew, as `init` and `horizon` say."""
+        if self.init == "torch":
+            start.start_like_torch(list(self.parameters()), self.hidden_size)
+            return
+        for end in self._ends:
+            names = [name for name in self._parameter_shapes() if name.endswith(f"_{end}")]
+            own: dict[str, Tensor] = {name.removesuffix(f"_{end}"): self.get_parameter(name) for name in names}
+            projection = own.pop("weight_hr", None)
+            start.start_as_recommended(self.cell, own, self.hidden_size, self.horizon)
+            if projection is not None:
+                start.start_like_torch([projection], self.hidden_size)
 
     @property
     def path(self) -> str:
@@ -127,34 +199,52 @@ class Recurrent(nn.Module):
 
     def extra_repr(self) -> str:
         text = f"{self.cell.name}, {self.input_size}, {self.hidden_size}"
-        for name, usual in (("num_layers", 1), ("bias", True), ("batch_first", False), ("dropout", 0.0)):
-            if getattr(self, name) != usual:
-                text += f", {name}={getattr(self, name)}"
-        return text + (", bidirectional=True" if self.bidirectional else "")
+        usual = {
+            "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False, "proj_size": 0,
+            "heads": 1, "horizon": None, "zoneout": (0.0, 0.0), "input_dropout": 0.0, "recurrent_dropout": 0.0,
+            "weight_drop": 0.0, "segment": None, "memory_budget": None,
+        }  # fmt: skip
+        return text + "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
 
-    def forward(self, input: Tensor, hx: States | None = None) -> tuple[Tensor, States]:
+    def forward(self, input: Tensor, hx: States | None = None, **signals: Tensor) -> tuple[Tensor, States]:
         x, batched = self._time_major(input)
+        given = self._signals(signals, x, batched)
+        dtype = wanted_dtype(self._first_weight)
         initial = self._initial(x, hx, batched)
-        self._path = choose(self.cell, x, self._first_weight, projected=bool(self.proj_size))
+        if dtype != self._first_weight.dtype:
+            x = x.to(dtype) if x.is_floating_point() else x
+            initial = [state.to(dtype) for state in initial]
+        variant = self._variants.of(self.training)
+        plain = self.heads == 1 and not (self.training and (self.input_dropout or self.weight_drop))
+        self._path = choose(variant.cell, x, self._first_weight, dtype, bool(self.proj_size), plain)
         if self._path.name == "torch":
-            x, last = peer.run(self.cell, x, initial, self._flat_weights(), self)
+            weights = [weight.to(dtype) for weight in self._flat_weights()]
+            x, last = peer.run(self.cell, x, initial, weights, self)
         else:
-            x, last = self._stack(x, initial)
+            x, last = self._stack(x, initial, given, dtype)
         if not batched:
             x, last = x.squeeze(1), [state.squeeze(1) for state in last]
         elif self.batch_first:
             x = x.transpose(0, 1)
         return x, last[0] if len(last) == 1 else tuple(last)
 
-    def _stack(self, x: Tensor, initial: Sequence[Tensor] | Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _stack(
+        self, x: Tensor, initial: Sequence[Tensor] | Tensor, signals: Tensor | None, dtype: torch.dtype
+    ) -> tuple[Tensor, list[Tensor]]:
         run = compiled_forward if self._path and self._path.name == "llvm" else naive_forward
+        variant = self._variants.of(self.training)
         starts = initial if isinstance(initial, Tensor) else torch.stack(tuple(initial))
         finals: list[Tensor] = []
         for layer in range(self.num_layers):
+            if self.training and self.input_dropout and x.is_floating_point():
+                x = x * _locked_mask(x, self.input_dropout)
             outputs = []
             for direction in self._directions:
-                weights = self._weights(f"l{layer}{direction}")
-                output, final = run(x, *weights, starts[:, len(finals)], self._key, bool(direction))
+                weights = self._weights(f"l{layer}{direction}", dtype)
+                seed = torch.randint(2**62, (), dtype=torch.int64) if variant.kernel.noises else None
+                tensors = (x, *weights, signals, starts[:, len(finals)])
+                segment = self._segment(variant.kernel, tensors)
+                output, final = run(variant.key, tensors, bool(direction), seed, 0, segment)
                 outputs.append(output)
                 finals.append(final)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
@@ -163,9 +253,31 @@ class Recurrent(nn.Module):
         last = torch.stack(finals, 1) if len(finals) > 1 else finals[0].unsqueeze(1)
         return x, list(last.unbind(0))
 
-    def _weights(self, end: str) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        biases = (self._weight(f"bias_ih_{end}"), self._weight(f"bias_hh_{end}")) if self.bias else (None, None)
-        return self._weight(f"weight_ih_{end}"), self._weight(f"weight_hh_{end}"), *biases
+    def _segment(self, cell: Cell, tensors: tuple[Tensor | None, ...]) -> int:
+        steps = tensors[0].shape[0] if tensors[0] is not None else 0
+        if not torch.is_grad_enabled():
+            return 0
+        if self.segment is not None:
+            return self.segment if self.segment < steps else 0
+        if self.memory_budget is not None:
+            return segment_for(cell, Call(*tensors), self.memory_budget)  # type: ignore[arg-type]
+        return 0
+
+    def _weights(self, end: str, dtype: torch.dtype) -> tuple[Tensor | None, ...]:
+        """weight_ih, weight_hh, bias_ih, bias_hh and the parameters as kernels take them, None where there is none."""
+        found = [
+            self._weight(f"{name}_{end}") if f"{name}_{end}" in self._names else None
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        ]
+        if self.training and self.weight_drop and found[1] is not None:
+            found[1] = nn.functional.dropout(found[1], self.weight_drop)
+
+        like = self._first_weight.detach().new_zeros(self.hidden_size)
+        variant = self._variants.of(self.training)
+        found.append(variant.parameters(lambda name: self._weight(f"{name}_{end}"), self._rates, like))
+        if dtype == like.dtype:
+            return tuple(found)
+        return tuple(None if tensor is None else tensor.to(dtype) for tensor in found)
 
     def _weight(self, name: str) -> Tensor:
         """A parameter, or what a parametrisation has put in its place."""
@@ -187,15 +299,55 @@ class Recurrent(nn.Module):
     def flatten_parameters(self) -> None:
         """Nothing to do: kernels pack the weights themselves. Here because code written for torch.nn calls it."""
 
+    @torch.no_grad()
     def stepper(self, batch_size: int = 1, tokens: bool = False) -> Stepper:
         """A stream through this layer as it is now, one step at a call; see `engine.stepper.Stepper`.
 
-        tokens: the input is token ids. Raises UsageError for a bidirectional or projected layer.
+        tokens: the input is token ids. Regularisers are out of training. Raises UsageError for a bidirectional or
+        projected layer.
         """
         if self.bidirectional or self.proj_size:
             raise UsageError("A stream cannot look ahead: steppers take layers of one direction without projection.")
-        weights = {name: p.detach().cpu().numpy().copy() for name, p in self.named_parameters()}
-        return Stepper(self.cell, weights, self.num_layers, batch_size, tokens, torch_team(), torch.get_num_threads())
+        training = self.training
+        self.training = False
+        try:
+            wide = torch.float64 if self._first_weight.dtype == torch.float64 else torch.float32
+            layers = [
+                LayerWeights(*(None if w is None else w.detach().cpu().to(wide).numpy().copy() for w in weights))
+                for weights in (self._weights(end, self._first_weight.dtype) for end in self._ends)
+            ]
+        finally:
+            self.training = training
+        cell = self._variants.evaluation.kernel
+        return Stepper(cell, layers, batch_size, tokens, torch_team(), torch.get_num_threads())
+
+    def _signals(self, given: dict[str, Tensor], x: Tensor, batched: bool) -> Tensor | None:
+        """(signals, time, batch), 1 where a signal is not given."""
+        known = [signal.name for signal in self.cell.signals]
+        found = []
+        for name in given:
+            if name not in known:
+                takes = f"takes {', '.join(known)}" if known else "takes no signals"
+                raise UsageError(
+                    f"'{name}' is no signal of {self.cell.name}, which {takes}.{did_you_mean(name, known)}"
+                )
+        weight = self._first_weight
+        for name in known:
+            if name not in given:
+                found.append(weight.new_ones(x.shape[:2]))
+                continue
+            value = given[name]
+            if value.requires_grad:
+                raise UsageError(f"'{name}' requires a gradient, and signals have none; detach it.")
+            value = value.to(weight.dtype)
+            if not batched:
+                value = value.unsqueeze(-1)
+            elif self.batch_first:
+                value = value.transpose(0, 1)
+            if value.shape != x.shape[:2]:
+                raise ShapeError(f"'{name}' has shape {tuple(given[name].shape)}; wanted one value for each step.")
+            found.append(value)
+        return torch.stack(found) if found else None
 
     def _time_major(self, input: Tensor) -> tuple[Tensor, bool]:
         tokens = not input.is_floating_point()
@@ -209,13 +361,15 @@ class Recurrent(nn.Module):
                 f"input_size={self.input_size}. Rebuild it, or check what feeds it."
             )
         weight = self._first_weight
-        if features and input.dtype != weight.dtype:
+        if features and input.dtype != weight.dtype and not torch.is_autocast_enabled(input.device.type):
             raise ShapeError(f"`input` is {input.dtype} and the weights are {weight.dtype}; convert one of the two.")
         if input.device != weight.device:
             raise ShapeError(f"`input` is on {input.device} and the weights on {weight.device}; move one of the two.")
         if tokens:
             self._check_tokens(input)
             input = input.long()
+        elif input.dtype != weight.dtype:
+            input = input.to(weight.dtype)
         batched = input.dim() == 2 + features
         if not batched:
             return input.unsqueeze(1), False
@@ -246,13 +400,31 @@ class Recurrent(nn.Module):
         if len(given) != len(states):
             names = ", ".join(state.name for state in states)
             raise ShapeError(f"`hx` holds {len(given)} tensors; {self.cell.name} has {len(states)} states ({names}).")
+        autocast = torch.is_autocast_enabled(weight.device.type)
         for tensor, state, size in zip(given, states, sizes, strict=True):
             wanted = (rows, x.shape[1], size) if batched else (rows, size)
             if tuple(tensor.shape) != wanted:
                 raise ShapeError(f"State {state.name} of `hx` has shape {tuple(tensor.shape)}; wanted {wanted}.")
-            if tensor.dtype != weight.dtype or tensor.device != weight.device:
+            if (tensor.dtype != weight.dtype and not autocast) or tensor.device != weight.device:
                 raise ShapeError(
                     f"State {state.name} of `hx` is {tensor.dtype} on {tensor.device}; the weights are "
                     f"{weight.dtype} on {weight.device}."
                 )
+        given = [tensor.to(weight.dtype) for tensor in given]
         return given if batched else [tensor.unsqueeze(1) for tensor in given]
+
+
+def _locked_mask(x: Tensor, rate: float) -> Tensor:
+    """One mask for each sequence of (time, batch, features), the same at all steps."""
+    return torch.rand(x.shape[1:], dtype=torch.float32, device=x.device).ge(rate).to(x.dtype) / (1 - rate)
+
+
+def _check_size(name: str, size: object) -> None:
+    if type(size) is not int or size < 1:
+        raise UsageError(f"{name} must be a whole number of at least 1, not {size!r}.")
+
+
+def _probability(name: str, value: object, most: float = 0.99) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise UsageError(f"{name} must be a probability between 0 and {most:g}, not {value!r}.")
+    return float(value)

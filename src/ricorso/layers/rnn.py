@@ -37,5 +37,5 @@ class RNN(Recurrent):
         self.nonlinearity = nonlinearity
         super().__init__(
             f"elman_{nonlinearity}", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0,
-            device, dtype,
+            device, dtype, init="torch",
         )  # fmt: skip

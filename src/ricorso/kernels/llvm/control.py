@@ -69,14 +69,18 @@ def share(b: ir.IRBuilder, total: Value, number: Value, size: Value) -> tuple[Va
 Span = tuple[Value, Value]
 
 
-def divide(b: ir.IRBuilder, arguments: Arguments, blocks: int, number: Value, size: Value) -> tuple[Value, Span, Span]:
-    """Whether threads share the units instead of the rows, and the blocks of units and the rows of one thread."""
+def divide(
+    b: ir.IRBuilder, arguments: Arguments, shares: int, granule: int, hidden: int, number: Value, size: Value
+) -> tuple[Value, Span, Span]:
+    """Whether threads share the units instead of the rows, and the units and the rows of one thread."""
     by_units = b.icmp_signed("!=", arguments.integer("split_units"), I64(0))
     batch = arguments.integer("batch")
-    units, rows = share(b, I64(blocks), number, size), share(b, batch, number, size)
-    own_blocks = b.select(by_units, units[0], I64(0)), b.select(by_units, units[1], I64(blocks))
-    own_rows = b.select(by_units, I64(0), rows[0]), b.select(by_units, batch, rows[1])
-    return by_units, own_blocks, own_rows
+    first, last = share(b, I64(shares), number, size)
+    end = b.mul(last, I64(granule))
+    end = b.select(b.icmp_signed("<", end, I64(hidden)), end, I64(hidden))
+    rows = share(b, batch, number, size)
+    units = b.select(by_units, b.mul(first, I64(granule)), I64(0)), b.select(by_units, end, I64(hidden))
+    return by_units, units, (b.select(by_units, I64(0), rows[0]), b.select(by_units, batch, rows[1]))
 
 
 def emit_part(module: ir.Module, name: str, work: Work) -> None:

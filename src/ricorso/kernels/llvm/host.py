@@ -8,13 +8,15 @@ import llvmlite.binding as llvm
 
 @dataclass(frozen=True)
 class Host:
-    """The processor kernels are compiled for: vector width in bytes and number of vector registers."""
+    """The processor kernels are compiled for: vector width in bytes, number of vector registers, and whether one
+    instruction multiplies pairs of bfloat16 numbers."""
 
     triple: str
     processor: str
     features: str
     vector_bytes: int
     registers: int
+    bfloat16: bool
 
 
 @cache
@@ -44,7 +46,9 @@ def host() -> Host:
     text = features.flatten()
     if width == 64:
         text += ",-prefer-256-bit"
-    return Host(triple, llvm.get_host_cpu_name(), text, width, registers)
+    return Host(
+        triple, llvm.get_host_cpu_name(), text, width, registers, width == 64 and bool(features.get("avx512bf16"))
+    )
 
 
 def target_machine(host: Host) -> llvm.TargetMachine:

@@ -1,49 +1,55 @@
-"""One module of machine code for a cell, a number of units and an element type."""
+"""Modules of machine code for a shape: one for training, one for streams."""
+
+from collections.abc import Sequence
 
 from llvmlite import binding as llvm
 from llvmlite import ir
 
-from ricorso.equations.cell import Cell
-from ricorso.kernels.llvm.backward import emit_backward, emit_pack_backward
 from ricorso.kernels.llvm.control import emit_kernel
-from ricorso.kernels.llvm.forward import Shape, emit_forward, emit_pack_forward, emit_project
-from ricorso.kernels.llvm.host import Host, target_machine
-from ricorso.kernels.llvm.tile import choose_tile
+from ricorso.kernels.llvm.host import target_machine
+from ricorso.kernels.llvm.pack import emit_pack, emit_pack_input
+from ricorso.kernels.llvm.project import emit_project
+from ricorso.kernels.llvm.shape import Shape
+from ricorso.kernels.llvm.steps import emit_steps
 
-KERNELS: dict[str, tuple[str, ...]] = {
-    "pack": ("pack_forward",),
-    "project": ("project",),
-    "step": ("steps_forward",),
-    "forward": ("pack_forward", "steps_forward"),
-    "backward": ("pack_backward", "steps_backward"),
+# module -> kernel -> the parts it runs, one after the other
+MODULES: dict[str, dict[str, tuple[str, ...]]] = {
+    "training": {
+        "forward": ("pack_forward", "steps_forward"),
+        "backward": ("pack_backward", "steps_backward"),
+    },
+    "stream": {
+        "pack_input": ("pack_input",),
+        "pack": ("pack_forward",),
+        "project": ("project",),
+        "step": ("steps_forward",),
+    },
 }
 
 
-def shape_for(host: Host, cell: Cell, dtype: str, hidden: int) -> Shape:
-    """The tiles that suit this processor."""
-    lanes = host.vector_bytes // (4 if dtype == "float32" else 8)
-    return Shape(
-        cell,
-        dtype,
-        hidden,
-        forward=choose_tile(host, hidden, len(cell.gates), lanes),
-        backward=choose_tile(host, hidden, 1, lanes),
-    )
+def parts(name: str) -> Sequence[str]:
+    """The parts that a module defines."""
+    return sorted({part for stages in MODULES[name].values() for part in stages})
 
 
-def compile_object(host: Host, shape: Shape) -> bytes:
-    """Relocatable machine code of all kernels of `shape`."""
-    machine = target_machine(host)
-    module = ir.Module(name=f"ricorso_{shape.cell.name}_{shape.hidden}_{shape.dtype}")
-    module.triple = host.triple
+def compile_object(shape: Shape, name: str) -> bytes:
+    """Relocatable machine code of the module `name`."""
+    machine = target_machine(shape.host)
+    module = ir.Module(name=f"ricorso_{name}")
+    module.triple = shape.host.triple
     module.data_layout = str(machine.target_data)
-    emit_pack_forward(module, shape)
-    emit_pack_backward(module, shape)
-    emit_project(module, shape)
-    emit_forward(module, shape)
-    emit_backward(module, shape)
-    for name, parts in KERNELS.items():
-        emit_kernel(module, name, parts)
+    wanted = parts(name)
+    if "pack_forward" in wanted:
+        emit_pack(module, "pack_forward", shape, shape.forward)
+        emit_steps(module, "steps_forward", shape, shape.forward, backward=False)
+    if "pack_backward" in wanted:
+        emit_pack(module, "pack_backward", shape, shape.backward)
+        emit_steps(module, "steps_backward", shape, shape.backward, backward=True)
+    if "project" in wanted:
+        emit_pack_input(module, shape)
+        emit_project(module, shape)
+    for kernel, stages in MODULES[name].items():
+        emit_kernel(module, kernel, stages)
     parsed = llvm.parse_assembly(str(module))
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_unrolling = False

@@ -1,5 +1,6 @@
-"""The register tile: a few rows times a few vectors of units, all gates of a unit together."""
+"""The register tile: a few rows times a few vectors of units, all sums of a unit together."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -13,11 +14,11 @@ from ricorso.kernels.llvm.vector import I64, Value, Vectors
 class Tile:
     """rows x (blocks * width) accumulators; `width` vectors belong to one block of `lanes` units.
 
-    A super-block is `blocks` blocks: the units that one tile covers. Packed weights are laid out as
-    [super-block][k][block][width][lanes], zero beyond the last unit.
+    units: how many there are in one head. A super-block is `blocks` blocks: the units that one tile covers.
     """
 
     units: int
+    heads: int
     width: int
     lanes: int
     rows: int
@@ -33,20 +34,36 @@ class Tile:
         return self.blocks * self.lanes
 
     @property
+    def per_head(self) -> int:
+        """Super-blocks that cover the units of one head."""
+        return -(-self.units // self.covered)
+
+    @property
     def count(self) -> int:
         """Super-blocks that cover all units."""
-        return -(-self.units // self.covered)
+        return self.heads * self.per_head
 
     @property
     def masked(self) -> bool:
         return self.units % self.covered != 0
 
-    def packed_size(self, depth: int) -> int:
-        """Elements of packed weights whose product has `depth` terms."""
-        return self.count * depth * self.vectors * self.lanes
+    def place(self, b: ir.IRBuilder, super_block: Value) -> tuple[Value, Value, Value]:
+        """The first unit of a super-block, the first unit of its head, and where its head ends."""
+        if self.heads == 1:
+            return b.mul(super_block, I64(self.covered)), I64(0), I64(self.units)
+        head = b.sdiv(super_block, I64(self.per_head))
+        begin = b.mul(head, I64(self.units))
+        inside = b.sub(super_block, b.mul(head, I64(self.per_head)))
+        return b.add(begin, b.mul(inside, I64(self.covered))), begin, b.add(begin, I64(self.units))
+
+    def masks(self, v: Vectors, first_unit: Value, end: Value) -> list[Value | None]:
+        """For each block of a super-block, which lanes are real units; None where all are."""
+        if not self.masked:
+            return [None] * self.blocks
+        return [v.lane_mask(v.builder.add(first_unit, I64(n * self.lanes)), end) for n in range(self.blocks)]
 
 
-def choose_tile(host: Host, units: int, width: int, lanes: int) -> Tile:
+def choose_tile(host: Host, units: int, heads: int, width: int, lanes: int) -> Tile:
     """The largest tile that fits the registers, leaving room for one vector a column and a broadcast value."""
     wanted = 4 if host.registers == 32 else 2
     most = max(1, wanted // width)
@@ -54,41 +71,44 @@ def choose_tile(host: Host, units: int, width: int, lanes: int) -> Tile:
     blocks = min(range(1, most + 1), key=lambda n: (-(-whole // n) * n - whole, -n))
     vectors = blocks * width
     rows = max(1, min(8, (host.registers - vectors - 2) // vectors if vectors < host.registers - 4 else 1))
-    return Tile(units, width, lanes, rows, blocks)
+    return Tile(units, heads, width, lanes, rows, blocks)
 
 
-def product(
-    v: Vectors, tile: Tile, start: list[list[Value]], rows: list[Value], packed: Value, depth: Value
-) -> list[list[Value]]:
-    """start[row][vector] + sum over k < depth of rows[row][k] * packed[k][vector]."""
-    b = v.builder
+def product(v: Vectors, start: list[list[Value]], rows: list[Value], packed: Value, depth: Value) -> list[list[Value]]:
+    """start[row][vector] + sum over k < depth of rows[row][k] * packed[k][vector].
+
+    rows: addresses; depth counts words, which are pairs of numbers for bfloat16.
+    """
+    b, width = v.builder, len(start[0])
     flat = [value for row in start for value in row]
-    row_size = tile.vectors * tile.lanes
 
     def body(k: Value, carried: list[Value]) -> list[Value]:
-        base = b.mul(k, I64(row_size))
-        weights = [v.load(v.address(packed, b.add(base, I64(n * tile.lanes)))) for n in range(tile.vectors)]
+        base = b.mul(k, I64(width * v.lanes))
+        weights = [v.load_words(v.word_address(packed, b.add(base, I64(n * v.lanes)))) for n in range(width)]
         results = []
         for number, row in enumerate(rows):
-            value = v.broadcast(v.address(row, k))
+            value = v.broadcast_word(v.word_address(row, k))
             for n, weight in enumerate(weights):
-                results.append(v.fma(value, weight, carried[number * tile.vectors + n]))
+                results.append(v.multiply_words(value, weight, carried[number * width + n]))
         return results
 
     done = loop(b, I64(0), depth, body, flat)
-    return [done[n * tile.vectors : (n + 1) * tile.vectors] for n in range(len(rows))]
+    return [done[n * width : (n + 1) * width] for n in range(len(rows))]
 
 
-def masks(v: Vectors, tile: Tile, first_unit: Value) -> list[Value | None]:
-    """For each block of a super-block, which lanes are real units; None where all are."""
-    if not tile.masked:
-        return [None] * tile.blocks
-    b = v.builder
-    return [v.lane_mask(b.add(first_unit, I64(n * tile.lanes)), I64(tile.units)) for n in range(tile.blocks)]
+def over_rows(
+    b: ir.IRBuilder,
+    first: Value,
+    last: Value,
+    heights: Sequence[int],
+    emit: Callable[[int, Value], None],
+    finish: Callable[[Value, Value], None] | None = None,
+) -> None:
+    """Cover rows first..last with tiles of nearly equal height.
 
-
-def over_rows(b: ir.IRBuilder, first: Value, last: Value, most: int, emit: dict[int, ir.Function], call) -> None:  # type: ignore[no-untyped-def]
-    """Cover rows first..last with tiles of nearly equal height; `call(function, row)` emits one call."""
+    `emit(rows, row)` emits one tile, `finish(rows, row)` what follows a tile of any height.
+    """
+    most = max(heights)
     total = b.sub(last, first)
     tiles = b.sdiv(b.add(total, I64(most - 1)), I64(most))
 
@@ -99,15 +119,17 @@ def over_rows(b: ir.IRBuilder, first: Value, last: Value, most: int, emit: dict[
         done = b.append_basic_block("covered")
         impossible = b.append_basic_block("impossible")
         switch = b.switch(height, impossible)
-        for rows, function in emit.items():
+        for rows in heights:
             block = b.append_basic_block(f"rows{rows}")
             switch.add_case(I64(rows), block)
             b.position_at_end(block)
-            call(function, row)
+            emit(rows, row)
             b.branch(done)
         b.position_at_end(impossible)
         b.unreachable()
         b.position_at_end(done)
+        if finish is not None:
+            finish(height, row)
         return []
 
     loop(b, I64(0), tiles, body)

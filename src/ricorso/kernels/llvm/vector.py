@@ -3,6 +3,7 @@
 No flag that lets LLVM reassociate is used: the rounding trick in `exponential` depends on the order as written.
 """
 
+import math
 import struct
 from collections.abc import Callable
 from functools import cache
@@ -11,20 +12,25 @@ from typing import TypeAlias
 import mpmath
 from llvmlite import ir
 
-from ricorso.kernels.program import Instruction, Program
+from ricorso.kernels.program import Instruction
 
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+I16, I32, I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 POINTER = ir.PointerType()
 Value: TypeAlias = ir.Value
 
 
 @cache
 def _polynomial(kind: str, terms: int) -> tuple[float, ...]:
-    """Near-minimax coefficients, highest power first, of (exp(r)-1)/r or of atanh(s)/s in powers of s*s."""
+    """Near-minimax coefficients, highest power first, of (exp(r)-1)/r, or of atanh(s)/s or sin(s)/s in powers of s^2."""
     with mpmath.workdps(40):
         if kind == "expm1":
             bound = mpmath.log(2) / 2 * mpmath.mpf("1.01")
             fitted = mpmath.chebyfit(lambda r: mpmath.expm1(r) / r if r else mpmath.mpf(1), [-bound, bound], terms)
+        elif kind == "sin":
+            top = (mpmath.pi / 2 * mpmath.mpf("1.01")) ** 2
+            fitted = mpmath.chebyfit(
+                lambda q: mpmath.sin(mpmath.sqrt(q)) / mpmath.sqrt(q) if q else mpmath.mpf(1), [0, top], terms
+            )
         else:
             top = mpmath.mpf("0.0296")
             fitted = mpmath.chebyfit(
@@ -39,17 +45,51 @@ def _rest_of_log2(high: float) -> float:
         return float(mpmath.log(2) - mpmath.mpf(high))
 
 
+@cache
+def _parts_of_pi(bits: int) -> tuple[float, ...]:
+    """pi as a sum of numbers of so many bits."""
+    found = []
+    with mpmath.workdps(60):
+        left = +mpmath.pi
+        for _ in range(4):
+            scale = mpmath.mpf(2) ** (bits - mpmath.floor(mpmath.log(abs(left), 2)) - 1)
+            found.append(float(mpmath.nint(left * scale) / scale))
+            left -= found[-1]
+    return tuple(found)
+
+
+class BFloatType(ir.Type):  # type: ignore[misc]
+    """LLVM's bfloat, which llvmlite has no name for."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BFloatType)
+
+    def __hash__(self) -> int:
+        return hash(BFloatType)
+
+
 class Vectors:
-    """Emits vector code through `builder` for float32 or float64."""
+    """Emits vector code through `builder`.
+
+    float32 and float64 are stored as they are computed. bfloat16 is computed as float32; its words are pairs of
+    numbers, which one instruction multiplies and adds up.
+    """
 
     def __init__(self, builder: ir.IRBuilder, dtype: str, lanes: int) -> None:
         self.builder = builder
-        self.single = dtype == "float32"
+        self.single = dtype != "float64"
+        self.halved = dtype == "bfloat16"
+        self.per_word = 2 if self.halved else 1
         self.lanes = lanes
         self.scalar = ir.FloatType() if self.single else ir.DoubleType()
         self.bits = ir.VectorType(I32 if self.single else I64, lanes)
         self.type = ir.VectorType(self.scalar, lanes)
         self.size = 4 if self.single else 8
+        self.stored = I16 if self.halved else self.scalar
+        self.raw = ir.VectorType(self.stored, lanes)
 
     def intrinsic(self, name: str, result: ir.Type, arguments: list[Value]) -> Value:
         module = self.builder.module
@@ -73,18 +113,80 @@ class Vectors:
     def address(self, base: Value, index: Value) -> Value:
         return self.builder.gep(base, [index], source_etype=self.scalar)
 
+    def stored_address(self, base: Value, index: Value) -> Value:
+        """Of an element as it is stored."""
+        return self.builder.gep(base, [index], source_etype=self.stored)
+
+    def word_address(self, base: Value, index: Value) -> Value:
+        """Of a number, or a pair of halved numbers."""
+        return self.address(base, index)
+
     def load(self, address: Value, mask: Value | None = None) -> Value:
+        return self._load(address, self.type, self._suffix, self.size, mask)
+
+    def load_raw(self, address: Value, mask: Value | None = None) -> Value:
+        """Elements as they are stored."""
+        if not self.halved:
+            return self.load(address, mask)
+        return self._load(address, self.raw, f"v{self.lanes}i16", 2, mask)
+
+    def _load(self, address: Value, kind: ir.Type, suffix: str, align: int, mask: Value | None) -> Value:
         if mask is None:
-            return self.builder.load(address, typ=self.type, align=self.size)
-        name = f"llvm.masked.load.{self._suffix}.p0"
-        return self.intrinsic(name, self.type, [address, I32(self.size), mask, self.constant(0.0)])
+            return self.builder.load(address, typ=kind, align=align)
+        zero = ir.Constant(kind, [0] * self.lanes)
+        return self.intrinsic(f"llvm.masked.load.{suffix}.p0", kind, [address, I32(align), mask, zero])
+
+    def load_stored(self, address: Value, mask: Value | None = None) -> Value:
+        """Elements as they are computed with."""
+        if not self.halved:
+            return self.load(address, mask)
+        wide = self.builder.zext(self.load_raw(address, mask), self.bits)
+        return self.builder.bitcast(self.builder.shl(wide, self._integer(16)), self.type)
 
     def store(self, value: Value, address: Value, mask: Value | None = None) -> None:
-        if mask is None:
-            self.builder.store(value, address, align=self.size)
+        self._store(value, address, self._suffix, self.size, mask)
+
+    def store_stored(self, value: Value, address: Value, mask: Value | None = None) -> None:
+        """Elements as they are stored, rounded to nearest."""
+        if not self.halved:
+            self.store(value, address, mask)
             return
-        name = f"llvm.masked.store.{self._suffix}.p0"
-        self.intrinsic(name, ir.VoidType(), [value, address, I32(self.size), mask])
+        narrow = ir.VectorType(BFloatType(), self.lanes)
+        rounded = self.intrinsic("llvm.x86.avx512bf16.cvtneps2bf16.512", narrow, [value])
+        self._store(self.builder.bitcast(rounded, self.raw), address, f"v{self.lanes}i16", 2, mask)
+
+    def _store(self, value: Value, address: Value, suffix: str, align: int, mask: Value | None) -> None:
+        if mask is None:
+            self.builder.store(value, address, align=align)
+            return
+        self.intrinsic(f"llvm.masked.store.{suffix}.p0", ir.VoidType(), [value, address, I32(align), mask])
+
+    def words(self, loaded: list[Value]) -> Value:
+        """A vector of words from `per_word` vectors of stored elements."""
+        if not self.halved:
+            return loaded[0]
+        low, high = (self.builder.zext(part, self.bits) for part in loaded)
+        return self.builder.or_(low, self.builder.shl(high, self._integer(16)))
+
+    def load_words(self, address: Value) -> Value:
+        kind = self.bits if self.halved else self.type
+        return self.builder.load(address, typ=kind, align=self.size)
+
+    def store_words(self, value: Value, address: Value) -> None:
+        self.builder.store(value, address, align=self.size)
+
+    def broadcast_word(self, address: Value) -> Value:
+        if not self.halved:
+            return self.broadcast(address)
+        return self.splat_as(self.builder.load(address, typ=I32, align=2), self.bits)
+
+    def multiply_words(self, a: Value, b: Value, total: Value) -> Value:
+        """total + a * b, summed over the numbers of a word."""
+        if not self.halved:
+            return self.fma(a, b, total)
+        pairs = ir.VectorType(BFloatType(), 2 * self.lanes)
+        arguments = [total, self.builder.bitcast(a, pairs), self.builder.bitcast(b, pairs)]
+        return self.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", self.type, arguments)
 
     def transpose(self, rows: list[Value]) -> list[Value]:
         """The columns of a square of `lanes` vectors: blocks of 1, 2, 4 ... lanes change places in turn."""
@@ -102,10 +204,23 @@ class Vectors:
         return rows
 
     def splat(self, scalar: Value) -> Value:
-        undefined = ir.Constant(self.type, ir.Undefined)
+        return self.splat_as(scalar, self.type)
+
+    def splat_as(self, scalar: Value, kind: ir.Type) -> Value:
+        """A vector of the given type with the same scalar in all lanes."""
+        undefined = ir.Constant(kind, ir.Undefined)
         single = self.builder.insert_element(undefined, scalar, I32(0))
         zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(single, undefined, zeros)
+
+    def total(self, value: Value) -> Value:
+        """The sum of all lanes, in all lanes; halves are added in a fixed order."""
+        width = self.lanes // 2
+        while width:
+            turned = ir.Constant(ir.VectorType(I32, self.lanes), [lane ^ width for lane in range(self.lanes)])
+            value = self.builder.fadd(value, self.builder.shuffle_vector(value, value, turned))
+            width //= 2
+        return value
 
     def broadcast(self, address: Value) -> Value:
         return self.splat(self.builder.load(address, typ=self.scalar, align=self.size))
@@ -113,10 +228,7 @@ class Vectors:
     def lane_mask(self, first: Value, limit: Value) -> Value:
         """Lanes whose index `first + lane` is below `limit` (both int64)."""
         wide = ir.VectorType(I64, self.lanes)
-        zeros = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
-        left = self.builder.sub(limit, first)
-        vector = self.builder.insert_element(ir.Constant(wide, ir.Undefined), left, I32(0))
-        vector = self.builder.shuffle_vector(vector, ir.Constant(wide, ir.Undefined), zeros)
+        vector = self.splat_as(self.builder.sub(limit, first), wide)
         return self.builder.icmp_signed("<", ir.Constant(wide, list(range(self.lanes))), vector)
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
@@ -168,7 +280,6 @@ class Vectors:
         one = self.constant(1.0)
         if not (self.single and self.lanes == 16):
             return self.builder.fdiv(one, x)
-        I16 = ir.IntType(16)
         near = self.intrinsic("llvm.x86.avx512.rcp14.ps.512", self.type, [x, x, I16(-1)])
         return self.fma(near, self.fma(self.builder.fneg(x), near, one), near)
 
@@ -226,19 +337,29 @@ class Vectors:
         logarithm = self.builder.fadd(self.log(total), self.builder.fdiv(lost, total))
         return self.builder.fadd(self.relu(x), logarithm)
 
-    def run(self, program: Program, inputs: dict[str, Value]) -> dict[str, Value]:
-        """Emit a program; inputs and outputs by name."""
-        results: list[Value] = []
-        for instruction in program.instructions:
-            results.append(self._instruction(instruction, results, inputs))
-        return {name: results[index] for name, index in program.outputs}
+    def _turns(self, x: Value, shift: float) -> Value:
+        """sin(pi * (x / pi + shift)), for |x| up to some thousands."""
+        mantissa = 23 if self.single else 52
+        magic = self.constant(1.5 * 2.0**mantissa)
+        scaled = self.fma(x, self.constant(1 / math.pi), self.constant(shift))
+        shifted = self.builder.fadd(scaled, magic)
+        n = self.builder.fsub(self.builder.fsub(shifted, magic), self.constant(shift))
+        r = x
+        for part in _parts_of_pi(12 if self.single else 26):
+            r = self.fma(n, self.constant(-part), r)
+        square = self.builder.fmul(r, r)
+        sine = self.builder.fmul(r, self._horner(_polynomial("sin", 6 if self.single else 10), square))
+        odd = self.builder.shl(self.builder.bitcast(shifted, self.bits), self._integer(31 if self.single else 63))
+        return self.builder.bitcast(self.builder.xor(self.builder.bitcast(sine, self.bits), odd), self.type)
 
-    def _instruction(self, instruction: Instruction, results: list[Value], inputs: dict[str, Value]) -> Value:
-        if instruction.operation == "input":
-            return inputs[instruction.name]
-        if instruction.operation == "constant":
-            return self.constant(instruction.value)
-        arguments = [results[index] for index in instruction.arguments]
+    def sine(self, x: Value) -> Value:
+        return self._turns(x, 0.0)
+
+    def cosine(self, x: Value) -> Value:
+        return self._turns(x, 0.5)
+
+    def apply(self, instruction: Instruction, arguments: list[Value]) -> Value:
+        """The result of an elementwise instruction."""
         return self._operations[instruction.operation](*arguments)
 
     @property
@@ -247,6 +368,7 @@ class Vectors:
         # "contract" lets LLVM fuse a product with the sum it feeds; it never changes the order of operations.
         fuse = ("contract",)
         return {
+            "copy": lambda x: x,
             "add": lambda x, y: b.fadd(x, y, flags=fuse),
             "subtract": lambda x, y: b.fsub(x, y, flags=fuse),
             "multiply": lambda x, y: b.fmul(x, y, flags=fuse),
@@ -259,6 +381,8 @@ class Vectors:
             "relu": self.relu,
             "softplus": self.softplus,
             "abs": self.absolute,
+            "sine": self.sine,
+            "cosine": self.cosine,
             "step": self.step,
             "maximum": self.maximum,
             "where": self.where,

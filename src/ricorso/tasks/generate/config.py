@@ -16,7 +16,7 @@ class GenerateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     # the model
-    cell: str = Field("gru", description="The recurrent cell, by its name in `ricorso cells`.")
+    cell: str = Field("gru", description="The recurrent cell: a name of `ricorso cells`, or FILE.py:NAME for your own.")
     hidden_size: int = Field(512, ge=1, description="Units in each layer.")
     num_layers: int = Field(1, ge=1, description="Recurrent layers on top of one another.")
     embedding_size: int | None = Field(

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from ricorso import bundle
-from ricorso.cells import CATALOGUE, get_cell
+from ricorso.cells import CATALOGUE
+from ricorso.cells.file import resolve_cell
 from ricorso.data.text import describe_character
 from ricorso.data.vocabulary import Ids, Vocabulary
 from ricorso.decoding.sample import Sampler
@@ -33,9 +34,11 @@ from ricorso.training.schedule import Budget
 class Generator:
     """A language model of one text: `fit` it, let it `generate`.
 
-    The options are those of GenerateConfig; `cell` may also be a Cell of your own. Fitted attributes: `config_`,
-    `vocabulary_`, `model_`, `metrics_` (what was recorded while training), `best_` (step and validation loss),
-    `data_` (fingerprints of the texts), `run_` (the run folder, or None). Raises UsageError for an unknown option.
+    The options are those of GenerateConfig; `cell` may also be a Cell of your own, or `file.py:Name`.
+
+    Fitted attributes: `config_`, `vocabulary_`, `model_`, `metrics_` (what was recorded while training), `best_` (step
+    and validation loss), `data_` (fingerprints of the texts), `run_` (the run folder, or None).
+    Raises UsageError for an unknown option.
 
     >>> Generator(cell="carry", hidden_size=64)
     Generator(cell='carry', hidden_size=64)
@@ -92,7 +95,7 @@ class Generator:
         folder = Path(out) if out is not None else None
         if folder:
             bundle.check_free(folder)
-        cell = get_cell(self.get_params()["cell"])
+        cell = resolve_cell(self.get_params()["cell"])
         config = GenerateConfig.of(self.get_params() | {"cell": cell.name}).resolved()
         with listening() as stop:
             source = read_source(text, config.encoding)

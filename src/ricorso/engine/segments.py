@@ -1,0 +1,103 @@
+"""Exact backpropagation through very long sequences: states are kept at the ends of segments, the rest recomputed.
+
+With segments of K steps a run keeps T / K states and what backward needs of one segment, for one more forward pass.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ricorso.engine import fast
+from ricorso.engine.call import Call
+from ricorso.engine.fast import Gradients, Saved
+from ricorso.equations.cell import Cell
+
+
+def segment_for(cell: Cell, call: Call, budget: int) -> int:
+    """The longest segment whose saved values fit `budget` bytes beside the states at its ends; 0 for all steps.
+
+    Outputs are not counted: they belong to the caller.
+    """
+    steps, batch = call.inputs.shape[:2]
+    row = batch * call.initial.shape[2] * call.initial.element_size()
+    each = (len(cell.leaves) + len(cell.states) - 1) * row
+    if steps * each <= budget:
+        return 0
+    fitting = [k for k in _powers(steps) if k * each + -(-steps // k) * len(cell.states) * row <= budget]
+    # where nothing fits, what takes the least
+    least = max(1, int((steps * len(cell.states) * row / each) ** 0.5))
+    return max(fitting, default=least)
+
+
+def _powers(steps: int) -> Iterator[int]:
+    k = 1
+    while k < steps:
+        yield k
+        k *= 2
+
+
+def _pieces(call: Call, segment: int) -> list[slice]:
+    """The segments in the order in which time runs."""
+    steps = call.inputs.shape[0]
+    found = [slice(begin, min(begin + segment, steps)) for begin in range(0, steps, segment)]
+    return found[::-1] if call.reverse else found
+
+
+def _part(call: Call, piece: slice, initial: Tensor) -> Call:
+    return replace(
+        call,
+        inputs=call.inputs[piece],
+        signals=None if call.signals is None else call.signals[:, piece],
+        initial=initial,
+        first_step=call.first_step + piece.start,
+    )
+
+
+def forward(cell: Cell, call: Call, segment: int) -> tuple[Tensor, Tensor, Saved]:
+    """As `fast.forward`; of what is saved, `others` are the states before each segment and `columns` are empty."""
+    steps, batch = call.inputs.shape[:2]
+    output = call.initial.new_empty(steps, batch, call.initial.shape[2])
+    states, starts = call.initial, []
+    for piece in _pieces(call, segment):
+        starts.append(states)
+        _, states, _ = fast.forward(cell, _part(call, piece, states), output[piece])
+    return output, states, Saved(output, torch.stack(starts), output.new_empty(0))
+
+
+def backward(
+    cell: Cell,
+    call: Call,
+    saved: Saved,
+    output_gradient: Tensor,
+    final_gradient: Tensor | None,
+    needs_input: bool,
+    segment: int,
+) -> Gradients:
+    """As `fast.backward`, each segment run forward once more before it is run backward."""
+    names = call.names()
+    total: dict[str, Tensor | None] = dict.fromkeys(names)
+    if needs_input:
+        total["inputs"] = torch.empty_like(call.inputs)
+    states_gradient = final_gradient
+    for piece, start in reversed(list(zip(_pieces(call, segment), saved.others, strict=True))):
+        part = _part(call, piece, start)
+        _, _, again = fast.forward(cell, part)
+        found = dict(
+            zip(
+                names,
+                fast.backward(cell, part, again, output_gradient[piece], states_gradient, needs_input, overwrite=True),
+                strict=True,
+            )
+        )
+        states_gradient = found.pop("initial")
+        of_inputs = found.pop("inputs")
+        if of_inputs is not None:
+            total["inputs"][piece] = of_inputs  # type: ignore[index]
+        for name, gradient in found.items():
+            if gradient is not None:
+                so_far = total[name]
+                total[name] = gradient if so_far is None else so_far.add_(gradient)
+    total["initial"] = states_gradient
+    return tuple(total.values())

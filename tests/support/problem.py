@@ -1,0 +1,98 @@
+"""Random problems for one layer in one direction, and how results are compared."""
+
+import torch
+
+from ricorso.engine import naive
+from ricorso.engine.call import Call
+from ricorso.equations.transform import folded
+
+PLANS = {
+    "alone": {"threads": 1, "split_units": 0},
+    "rows": {"threads": 2, "split_units": 0},
+    "units": {"threads": 2, "split_units": 1},
+    "more threads than rows": {"threads": 5, "split_units": 0},
+}
+
+
+def kernel_cell(cell):
+    return folded(cell)[0]
+
+
+def use_plan(monkeypatch, fast, name):
+    """Have kernels run under a plan of PLANS; units that cannot be shared are left to one thread."""
+
+    def plan(kernels, direction, steps, batch):
+        return PLANS["alone" if name == "units" and direction.shares == 1 else name]
+
+    monkeypatch.setattr(fast, "plan", plan)
+
+
+def problem(cell, sizes, dtype, tokens=False, bias=True, reverse=False, heads=None):
+    """A call with gradients asked for; `cell` as `folded` leaves it. sizes: (time, batch, features, hidden)."""
+    torch.manual_seed(sum(sizes))
+    time, batch, features, hidden = sizes
+    heads = heads or (cell.heads if hidden % cell.heads == 0 else 1)
+    inputs, products = len(cell.input_gates) * hidden, len(cell.product_gates) * hidden
+
+    def weight(*shape):
+        return ((torch.rand(shape, dtype=dtype) * 2 - 1) * hidden**-0.5).requires_grad_() if shape[0] else None
+
+    x = torch.randint(0, features, (time, batch)) if tokens else torch.randn(time, batch, features, dtype=dtype)
+    positive = torch.rand(len(cell.parameters), hidden, dtype=dtype) * 0.8 + 0.1
+    return Call(
+        x if tokens else x.requires_grad_(),
+        weight(inputs, features),
+        weight(products, hidden // heads),
+        weight(inputs) if bias else None,
+        weight(products) if bias else None,
+        positive.requires_grad_() if cell.parameters else None,
+        torch.rand(len(cell.signals), time, batch, dtype=dtype) if cell.signals else None,
+        (torch.randn(len(cell.states), batch, hidden, dtype=dtype) * 0.3).requires_grad_(),
+        reverse,
+        seed=1234567890123456,
+        first_step=3,
+    )
+
+
+def wanted_gradients(call):
+    return [tensor for tensor in call.tensors if tensor is not None and tensor.requires_grad]
+
+
+def results(run, call):
+    """Outputs, final states and gradients under fixed random output gradients."""
+    output, finals = run(call)
+    torch.manual_seed(1)
+    d_output, d_finals = (torch.randn(t.shape, dtype=torch.float64).to(t.dtype) for t in (output, finals))
+    asked = wanted_gradients(call)
+    found = torch.autograd.grad([output, finals], asked, [d_output, d_finals], allow_unused=True)
+    zeros = [torch.zeros_like(tensor) for tensor in asked]
+    return [output, finals, *(z if f is None else f for f, z in zip(found, zeros, strict=True))]
+
+
+def oracle(cell, call):
+    return results(lambda c: naive.run(cell, c), call)
+
+
+def distance(a, b):
+    return ((a - b).abs().max() / b.abs().max().clamp(min=1e-3)).item()
+
+
+def assert_equals_oracle(cell, call, found):
+    """float64 to 11 digits; float32 to 2e-5, or where the oracle is further from the truth, as near to it as that."""
+    wanted = oracle(cell, call)
+    if call.dtype == torch.float64:
+        assert_close(found, wanted, 1e-11)
+        return
+    worst = max(distance(a, b) for a, b in zip(found, wanted, strict=True))
+    if not worst <= 2e-5:
+        wide = [t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_(t.requires_grad)
+                for t in call.tensors]  # fmt: skip
+        truth = oracle(cell, call.with_tensors(tuple(wide)))
+        for ours, theirs, true in zip(found, wanted, truth, strict=True):
+            assert distance(ours, true) <= max(2e-5, 1.5 * distance(theirs, true))
+
+
+def assert_close(found, wanted, tolerance):
+    for a, b in zip(found, wanted, strict=True):
+        assert a.shape == b.shape
+        assert (a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-3)
