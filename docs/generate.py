@@ -1,4 +1,4 @@
-"""Write the pages that follow from the source: one for each cell, and the command-line reference.
+"""Write the pages that follow from the source: one for each cell with its picture, and the command-line reference.
 
 python docs/generate.py            write them
 python docs/generate.py --check    fail when a page is not what the source says
@@ -12,14 +12,25 @@ from typing import Any
 
 import click
 
-from ricorso.cells import ALIASES, CATALOGUE
+from ricorso.cells import ALIASES, CATALOGUE, FAMILIES
+from ricorso.cells.file import load_cell
 from ricorso.cli.grammar import Group
 from ricorso.cli.main import root
 from ricorso.equations import Cell, render
+from ricorso.equations.picture import picture
+from ricorso.equations.summary import count, count_in_words, recurrence, starting
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 NOTE = "<!-- Made by docs/generate.py from the source; `make docs` writes it anew. -->\n\n"
+INPUTS, UNITS = 32, 64
+READING = "Products of vectors are elementwise. $W$ and $b$ belong to the input, $R$ and $d$ to the recurrent product."
+NORM = r"""
+$\operatorname{norm}(y)$ is $y$ less its mean over the units, divided by $\sqrt{\operatorname{variance} + 10^{-5}}$."""
+BACKWARD = r"""Derived from the equations above. $v_k$ are values of the forward step; $\delta$ and a bar stand for the
+gradient of the loss with respect to what they mark. Over all steps, the $W$ of a gate collects $\delta p\, x_t^\top$,
+its $R$ collects $\delta p$ times the transpose of the vector it multiplies, and biases and parameters collect
+their $\delta$."""
 
 
 def pages() -> dict[Path, str]:
@@ -28,20 +39,27 @@ def pages() -> dict[Path, str]:
     made[DOCS / "cells" / "README.md"] = catalogue_page()
     made[DOCS / "reference" / "command-line.md"] = command_line_page()
     made[DOCS / "reference" / "speed.md"] = speed_page()
-    return {path: NOTE + text for path, text in made.items()}
+    pictures = {DOCS / "cells" / f"{cell.name}.svg": picture(cell) for cell in CATALOGUE.values()}
+    pictures[DOCS / "guides" / "leaky.svg"] = picture(load_cell(str(DOCS / "guides" / "mycell.py")))
+    return {path: NOTE + text for path, text in made.items()} | pictures
 
 
 def catalogue_page() -> str:
-    """Return the list of cells."""
-    lines = ["# Cells", "", "| name | cell | gates | states |", "| --- | --- | --- | --- |"]
-    for cell in CATALOGUE.values():
-        lines.append(
-            f"| [`{cell.name}`]({cell.name}.md) | {cell.title} | {_names(cell.gates)} | {_names(cell.states)} |"
-        )
+    """Return the list of cells by family."""
+    lines = ["# Cells", ""]
+    for family, members in FAMILIES.items():
+        lines += [f"## {family[0].upper()}{family[1:]}", "", "| name | cell | gates | states | recurrence |"]
+        lines.append("| --- | --- | --- | --- | --- |")
+        for cell in members:
+            name, kind = f"[`{cell.name}`]({cell.name}.md)", recurrence(cell)
+            lines.append(f"| {name} | {cell.title} | {_names(cell.gates)} | {_names(cell.states)} | {kind} |")
+        lines.append("")
     aliases = ", ".join(f"`{alias}` is `{name}`" for alias, name in ALIASES.items())
     lines += [
-        "",
         f"Other names: {aliases}.",
+        "",
+        "Recurrence says how a state comes back to itself: through dense or block-diagonal recurrent matrices, or unit",
+        "by unit (elementwise). Where the new state is linear in the old one, all steps can be computed at once.",
         "",
         "Each page is made from the definition in `src/ricorso/cells`, the same expressions that the kernels are",
         "compiled from. A prime marks the new value of a state; products of vectors are elementwise.",
@@ -102,46 +120,89 @@ def _rate_row(row: dict[str, Any]) -> str:
 
 
 def cell_page(cell: Cell) -> str:
-    """Return the page of one cell: forward equations, derived backward equations, how to use it."""
-    return f"""# {cell.title} (`{cell.name}`)
-
-{cell.paper}.
-
-Gates: {_names(cell.gates)}. States: {_names(cell.states)}; the first is the output.
-
-## One step
-
-$$
-{render.latex(cell)}
-$$
-
-As text, the way `ricorso cells {cell.name}` prints it:
-
-```text
-{render.text(cell)}
-```
-
-## Its backward step
-
-Derived from the equations above. $v_k$ are values of the forward step; $\\delta$ and a bar stand for the gradient of
-the loss with respect to what they mark.
-
-$$
-{render.adjoint_latex(cell)}
-$$
-
-## Use
-
-```python
+    """Return the page of one cell: its equations, a picture, what it trains, the derived backward step, its use."""
+    parts = [
+        f"# {cell.title} (`{cell.name}`)",
+        f"{cell.paper}.",
+        _declared(cell),
+        f"![The data flow of {cell.title}]({cell.name}.svg)",
+        "## One step",
+        f"$$\n{render.latex(cell)}\n$$",
+        _reading(cell),
+        f"As text, the way `ricorso cells {cell.name}` prints it:",
+        f"```text\n{render.text(cell)}\n```",
+        "## What it trains",
+        _trained(cell),
+        *_starts(cell),
+        *_speed(cell),
+        "## Its backward step",
+        BACKWARD,
+        f"$$\n{render.adjoint_latex(cell)}\n$$",
+        "## Use",
+        f"""```python
 from ricorso import Recurrent
 
-layer = Recurrent("{cell.name}", input_size=32, hidden_size=64)
-```
+layer = Recurrent("{cell.name}", input_size={INPUTS}, hidden_size={UNITS})
+```""",
+        f"```sh\nricorso train generate my-book.txt --cell {cell.name}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
 
-```sh
-ricorso train generate my-book.txt --cell {cell.name}
-```
-"""
+
+def _declared(cell: Cell) -> str:
+    lines = [f"Gates: {_names(cell.gates)}. States: {_names(cell.states)}; the first is the output."]
+    if cell.parameters:
+        lines.append(f"Parameters: {_names(cell.parameters)}.")
+    if cell.signals:
+        lines.append(f"Signals, given with each step: {_names(cell.signals)}.")
+    return "\n".join([*lines, f"Recurrence: {recurrence(cell)}."])
+
+
+def _reading(cell: Cell) -> str:
+    text = READING
+    if r"\operatorname{norm}" in render.latex(cell):
+        text += NORM
+    if cell.heads > 1:
+        text += f"\n$R$ has {cell.heads} blocks on its diagonal; `heads` of a layer sets another number."
+    return text
+
+
+def _trained(cell: Cell) -> str:
+    example = count(cell, INPUTS, UNITS)
+    numbers = {
+        "weights": example.weights,
+        "biases": example.biases,
+        "per unit": example.per_unit,
+        "shared by all units": example.shared,
+    }
+    told = ", ".join(f"{name} {number:,}" for name, number in numbers.items() if number)
+    return (
+        f"For I inputs and H units: {count_in_words(cell)}.\n"
+        f"With {INPUTS} inputs and {UNITS} units: {told}; together {example.total:,}."
+    )
+
+
+def _starts(cell: Cell) -> list[str]:
+    parts = []
+    for heading, long in (("Where it starts:", False), ("With a `horizon`, the length of dependencies:", True)):
+        lines = starting(cell, long)
+        if lines:
+            parts += [heading, "\n".join(f"- `{line}`" for line in lines)]
+    return [*parts, "Other biases and parameters start at 0, input weights uniformly around it."]
+
+
+def _speed(cell: Cell) -> list[str]:
+    """A line on the measured speed, where the benchmark has left its result."""
+    file = RESULTS / "cell_speed.json"
+    if not file.exists():
+        return []
+    measured = json.loads(file.read_text(encoding="utf-8"))
+    for row in measured["rows"]:
+        if row["cell"] == cell.name:
+            size = f"{measured['hidden']} units, batch {measured['batch']}, {measured['steps']} steps"
+            taken = f"{row['milliseconds']:.1f} ms on {measured['machine']['processor']} with {size}"
+            return [f"A training step takes {row['relative_to_lstm']:.2f} times that of the LSTM ({taken})."]
+    return []
 
 
 def command_line_page() -> str:
@@ -182,7 +243,7 @@ def stale() -> list[str]:
             lines = difflib.ndiff(there.splitlines(), text.splitlines())
             change = next((line for line in lines if line[:2] in ("+ ", "- ")), "")
             problems.append(f"{path.relative_to(DOCS.parent)} is out of date ({change}); run `make docs`")
-    for path in (DOCS / "cells").glob("*.md"):
+    for path in (DOCS / "cells").iterdir():
         if path not in made:
             problems.append(f"{path.relative_to(DOCS.parent)} belongs to no cell; remove it")
     return problems

@@ -1,6 +1,7 @@
 """What the documentation says is what the package does."""
 
 import importlib.util
+import json
 import re
 import runpy
 import shlex
@@ -10,7 +11,7 @@ import click
 import pytest
 
 from ricorso.cells import CATALOGUE
-from ricorso.cli.main import root
+from ricorso.cli.main import root, run
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "decisions").glob("*.md")])
@@ -80,6 +81,18 @@ def test_layers_shown_run(name, tmp_path):
     runpy.run_path(str(tmp_path / "shown.py"))
 
 
+def test_the_cell_of_the_guide_is_the_file_beside_it(tmp_path, monkeypatch):
+    guides = ROOT / "docs" / "guides"
+    shown = blocks(guides / "a-cell-of-your-own.md", "python")[0]
+    assert (guides / "mycell.py").read_text(encoding="utf-8").endswith(f'"""\n\n{shown}')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mycell.py").write_text(shown, encoding="utf-8")
+    lines = [line for page, line in commands() if page.endswith("own.md") and line.startswith("ricorso cells")]
+    assert len(lines) == 4
+    assert [run(shlex.split(line)[1:]) for line in lines] == [0] * 4
+    assert (tmp_path / "leaky.svg").read_text(encoding="utf-8") == (guides / "leaky.svg").read_text(encoding="utf-8")
+
+
 def test_generated_pages_are_up_to_date():
     assert generator().stale() == []
 
@@ -91,5 +104,24 @@ def test_an_old_page_is_noticed(monkeypatch):
     assert len(module.stale()) == len(changed)
 
 
+def test_the_number_of_cells_is_told_right():
+    for name in ("README.md", "README.zh.md", "CHANGELOG.md"):
+        assert f"{len(CATALOGUE)} " in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_a_measured_speed_is_told_where_there_is_one(monkeypatch, tmp_path):
+    module = generator()
+    row = {"cell": "gru", "relative_to_lstm": 0.814, "milliseconds": 12.34}
+    result = {"machine": {"processor": "some processor"}, "rows": [row], "hidden": 256, "batch": 32, "steps": 100}
+    (tmp_path / "cell_speed.json").write_text(json.dumps(result), encoding="utf-8")
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    told = "A training step takes 0.81 times that of the LSTM (12.3 ms on some processor with 256 units, batch 32"
+    assert told in module.cell_page(CATALOGUE["gru"])
+    assert "times that of the LSTM" not in module.cell_page(CATALOGUE["mgu"])
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "nothing")
+    assert "times that of the LSTM" not in module.cell_page(CATALOGUE["gru"])
+
+
 def test_every_cell_has_a_page():
     assert {path.stem for path in (ROOT / "docs" / "cells").glob("*.md")} == {*CATALOGUE, "README"}
+    assert {path.stem for path in (ROOT / "docs" / "cells").glob("*.svg")} == set(CATALOGUE)

@@ -1,9 +1,12 @@
 import random
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 
+from ricorso.cells import CATALOGUE
+from ricorso.equations.diagram import Diagram
 from ricorso.equations.layout import Box, place
+from ricorso.equations.picture import _box
 
 
 def graph(seed):
@@ -77,3 +80,10 @@ def layout_of(name):
     """The layout of the picture of a cell."""
     diagram = Diagram(CATALOGUE[name])
     return place([_box(node) for node in diagram.nodes], [(edge.source, edge.target) for edge in diagram.edges])
+
+
+def test_lines_of_a_large_picture_are_mostly_straight_and_seldom_cross():
+    placed = layout_of("slstm")
+    bends = sum(a[1] != b[1] for route in placed.routes for a, b in pairwise(route))
+    assert bends <= 60, "without straightening it is 96"
+    assert crossings(placed) <= 18, "without swapping neighbours it is 19"

@@ -14,8 +14,23 @@ PLANS = {
 }
 
 
+WHOLE = {}
+
+
 def kernel_cell(cell):
-    return folded(cell)[0]
+    """A cell as kernels take it; `problem` gives it parameters that fit the equations it comes from."""
+    kernel = folded(cell)[0]
+    WHOLE[kernel] = cell
+    return kernel
+
+
+def parameters_for(kernel, hidden, dtype):
+    like = torch.zeros(hidden, dtype=torch.float64)
+    whole = WHOLE[kernel]
+    values = {parameter.name: torch.rand_like(like) * 0.6 + 0.2 for parameter in whole.parameters}
+    values |= {rate.name: torch.full_like(like, 0.4) for rate in whole.rates}
+    trees = [naive.tree(expression) for expression in folded(whole)[1]]
+    return torch.stack([naive.evaluate(tree, values.__getitem__, like) + like for tree in trees]).to(dtype)
 
 
 def use_plan(monkeypatch, fast, name):
@@ -38,14 +53,13 @@ def problem(cell, sizes, dtype, tokens=False, bias=True, reverse=False, heads=No
         return ((torch.rand(shape, dtype=dtype) * 2 - 1) * hidden**-0.5).requires_grad_() if shape[0] else None
 
     x = torch.randint(0, features, (time, batch)) if tokens else torch.randn(time, batch, features, dtype=dtype)
-    positive = torch.rand(len(cell.parameters), hidden, dtype=dtype) * 0.8 + 0.1
     return Call(
         x if tokens else x.requires_grad_(),
         weight(inputs, features),
         weight(products, hidden // heads),
         weight(inputs) if bias else None,
         weight(products) if bias else None,
-        positive.requires_grad_() if cell.parameters else None,
+        parameters_for(cell, hidden, dtype).requires_grad_() if cell.parameters else None,
         torch.rand(len(cell.signals), time, batch, dtype=dtype) if cell.signals else None,
         (torch.randn(len(cell.states), batch, hidden, dtype=dtype) * 0.3).requires_grad_(),
         reverse,

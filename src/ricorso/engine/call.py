@@ -29,11 +29,6 @@ class Call:
     seed: int = 0
     first_step: int = 0
 
-    @staticmethod
-    def names() -> tuple[str, ...]:
-        """The names of the tensors, in order."""
-        return TENSORS
-
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
         return tuple(getattr(self, name) for name in TENSORS)

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ricorso.engine.call import Call
+from ricorso.engine import products
+from ricorso.engine.call import TENSORS, Call
 from ricorso.equations.cell import Cell
 from ricorso.kernels.compiled import Compiled, compiled
 from ricorso.kernels.llvm.shape import Direction
@@ -123,7 +124,9 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     )
     direction = kernels.shape.forward
     values, _alive = _common(cell, call, direction)
-    ids, table = _project(cell, call, saved.columns)
+    ids, table = _tokens(cell, call)
+    if ids is None:
+        products.project(cell, call, saved.columns)
     recurrent_bias = _recurrent_bias(cell, call)
     values |= _addresses(
         {
@@ -141,43 +144,17 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     return saved.output, finals, saved
 
 
-def _project(cell: Cell, call: Call, columns: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """The input parts into the columns; or for token ids, the ids and the table of what each brings."""
-    if not cell.input_gates:
+def _tokens(cell: Cell, call: Call) -> tuple[Tensor | None, Tensor | None]:
+    """For token ids that kernels look up themselves, the ids and the table of what each brings."""
+    if call.inputs.is_floating_point() or not cell.product_gates or not cell.input_gates:
         return None, None
     assert call.weight_ih is not None
-    hidden = call.initial.shape[2]
-    bias = _input_bias(cell, call)
-    flat = columns.view(-1, columns.shape[2])[:, : len(cell.input_gates) * hidden]
-    if call.inputs.is_floating_point():
-        rows = call.inputs.reshape(len(flat), -1)
-        if bias is None:
-            torch.mm(rows, call.weight_ih.t(), out=flat)
-        else:
-            torch.addmm(bias, rows, call.weight_ih.t(), out=flat)
-        return None, None
+    bias = products.input_bias(cell, call)
     # clone, not contiguous: the transpose of a single column is contiguous already, and must not be added to.
     table = call.weight_ih.t().clone(memory_format=torch.contiguous_format)
     if bias is not None:
         table += bias
-    ids = call.inputs.contiguous()
-    if cell.product_gates:
-        return ids, table
-    torch.index_select(table, 0, ids.view(-1), out=flat)
-    return None, None
-
-
-def _input_bias(cell: Cell, call: Call) -> Tensor | None:
-    if call.bias_ih is None or call.bias_hh is None:
-        return call.bias_ih
-    joined = cell.joined_biases
-    hidden = call.initial.shape[2]
-    if len(joined) == len(cell.gates):
-        return call.bias_ih + call.bias_hh
-    total = call.bias_ih.clone()
-    for own, other in joined:
-        total[own * hidden : (own + 1) * hidden] += call.bias_hh[other * hidden : (other + 1) * hidden]
-    return total
+    return call.inputs.contiguous(), table
 
 
 def _recurrent_bias(cell: Cell, call: Call) -> Tensor | None:
@@ -216,7 +193,8 @@ def backward(
         output_gradient = output_gradient.contiguous()
     chosen = plan(kernels, direction, steps, batch)
     values, _alive = _common(cell, call, direction)
-    vectors = call.initial.new_empty(len(cell.vectors) if _stored_vectors(cell) else 0, steps, batch, hidden)
+    stored = any(vector != cell.states[0] for vector in cell.vectors)
+    vectors = call.initial.new_empty(len(cell.vectors) if stored else 0, steps, batch, hidden)
     sums = torch.zeros(chosen["threads"], len(cell.parameters), hidden, dtype=wide)
     values |= _addresses(
         {
@@ -235,91 +213,8 @@ def backward(
         "output_gradient_row": output_gradient.stride(1),
     }
     kernels.run("backward", torch_team(), values | chosen)
-    found = _input_gradients(cell, call, column_gradients, needs_input)
-    found |= _recurrent_gradients(cell, call, saved, column_gradients, vectors)
-    if call.parameters is not None:
-        found["parameters"] = sums.sum(0).to(call.dtype)
+    found = products.input_gradients(cell, call, column_gradients, needs_input)
+    found |= products.recurrent_gradients(cell, call, saved.output, column_gradients, vectors)
+    found["parameters"] = None if call.parameters is None else sums.sum(0).to(call.dtype)
     found["initial"] = state_gradients.to(call.dtype)
-    return tuple(found.get(name) for name in call.names())
-
-
-def _stored_vectors(cell: Cell) -> bool:
-    return any(vector != cell.states[0] for vector in cell.vectors)
-
-
-def _input_gradients(cell: Cell, call: Call, column_gradients: Tensor, needs_input: bool) -> dict[str, Tensor | None]:
-    if call.weight_ih is None:
-        return {}
-    hidden = call.initial.shape[2]
-    flat = column_gradients.view(-1, column_gradients.shape[2])[:, : len(cell.input_gates) * hidden]
-    found: dict[str, Tensor | None] = {}
-    if call.inputs.is_floating_point():
-        found["weight_ih"] = flat.t() @ call.inputs.reshape(len(flat), -1)
-        if needs_input:
-            found["inputs"] = (flat @ call.weight_ih).view(call.inputs.shape)
-    else:
-        table = call.weight_ih.new_zeros(call.weight_ih.shape[1], flat.shape[1])
-        found["weight_ih"] = table.index_add_(0, call.inputs.reshape(-1), flat).t()
-    if call.bias_ih is not None:
-        found["bias_ih"] = flat.sum(0)
-    return found
-
-
-@cache
-def _runs(cell: Cell) -> tuple[tuple[int, int, int, int], ...]:
-    """Neighbouring product gates with the same vector: (first leaf, first matrix, how many, number of the vector)."""
-    runs: list[tuple[int, int, int, int]] = []
-    for matrix, gate in enumerate(cell.product_gates):
-        leaf, vector = cell.recurrent_leaf(gate), cell.vectors.index(cell.vector(gate))
-        if runs:
-            first, begin, count, same = runs[-1]
-            if first + count == leaf and same == vector:
-                runs[-1] = (first, begin, count + 1, vector)
-                continue
-        runs.append((leaf, matrix, 1, vector))
-    return tuple(runs)
-
-
-def _recurrent_gradients(
-    cell: Cell, call: Call, saved: Saved, column_gradients: Tensor, vectors: Tensor
-) -> dict[str, Tensor | None]:
-    if call.weight_hh is None:
-        return {}
-    _, batch, hidden = saved.output.shape
-    flat = column_gradients.view(-1, column_gradients.shape[2])
-    result = torch.empty_like(call.weight_hh, memory_format=torch.contiguous_format)
-    for leaf, matrix, count, vector in _runs(cell):
-        gradients = flat[:, leaf * hidden : (leaf + count) * hidden]
-        rows = result[matrix * hidden : (matrix + count) * hidden]
-        if cell.vectors[vector] == cell.states[0]:
-            at_start, later = (gradients[-batch:], gradients[:-batch]) if call.reverse else (
-                gradients[:batch], gradients[batch:])  # fmt: skip
-            earlier = (saved.output[1:] if call.reverse else saved.output[:-1]).reshape(-1, hidden)
-            _outer(later, earlier, rows, call.heads, add=False)
-            _outer(at_start, call.initial[0], rows, call.heads, add=True)
-        else:
-            _outer(gradients, vectors[vector].reshape(-1, hidden), rows, call.heads, add=False)
-    found: dict[str, Tensor | None] = {"weight_hh": result}
-    if call.bias_hh is not None:
-        summed = [flat[:, leaf * hidden : (leaf + count) * hidden].sum(0) for leaf, _, count, _ in _runs(cell)]
-        found["bias_hh"] = torch.cat(summed) if len(summed) > 1 else summed[0]
-    return found
-
-
-def _outer(gradients: Tensor, vectors: Tensor, rows: Tensor, heads: int, add: bool) -> None:
-    """rows (gates * hidden, hidden / heads) = or += gradients.T @ vectors, block by block."""
-    if heads == 1:
-        if add:
-            rows.addmm_(gradients.t(), vectors)
-        else:
-            torch.mm(gradients.t(), vectors, out=rows)
-        return
-    hidden = vectors.shape[1]
-    size = hidden // heads
-    for head in range(heads):
-        part = vectors[:, head * size : (head + 1) * size]
-        for gate in range(rows.shape[0] // hidden):
-            begin = gate * hidden + head * size
-            block = rows[begin : begin + size]
-            product = gradients[:, begin : begin + size].t() @ part
-            block.add_(product) if add else block.copy_(product)
+    return tuple(found.get(name) for name in TENSORS)

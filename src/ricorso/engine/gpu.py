@@ -2,18 +2,16 @@
 
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from ricorso.engine import naive, products
+from ricorso.engine import products
 from ricorso.engine.call import TENSORS, Call
 from ricorso.engine.fast import Gradients, Saved
 from ricorso.engine.stages import COMPUTED_IN, Held
 from ricorso.engine.stages import run as run_stages
 from ricorso.equations.cell import Cell
-from ricorso.errors import UsageError
 from ricorso.kernels.triton.stage import backward_stages, forward_stages
 
 DTYPES = tuple(COMPUTED_IN)
@@ -82,54 +80,3 @@ def backward(
     found["parameters"] = None if call.parameters is None else sums.to(call.dtype)
     found["initial"] = state_gradients.to(call.dtype)
     return tuple(found.get(name) for name in TENSORS)
-
-
-def run(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
-    """Outputs and final states as `naive.run` gives them, differentiable; second derivatives go through the oracle.
-
-    Raises UsageError where a signal needs a gradient.
-    """
-    if call.signals is not None and call.signals.requires_grad:
-        raise UsageError(
-            f"The kernels of cell '{cell.name}' give no gradient of signals ({', '.join(map(str, cell.signals))}); "
-            f"detach them, or set RICORSO_PATH=naive."
-        )
-    output, finals = _Run.apply(cell, call, *call.tensors)  # type: ignore[no-untyped-call]
-    return output, finals
-
-
-class _Run(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, cell: Cell, call: Call, *tensors: Tensor | None) -> tuple[Tensor, Tensor]:
-        output, finals, saved = forward(cell, call)
-        ctx.save_for_backward(*tensors, output, saved.others, saved.columns)
-        ctx.cell, ctx.numbers = cell, (call.reverse, call.seed, call.first_step)
-        ctx.set_materialize_grads(False)
-        return output, finals
-
-    @staticmethod
-    def backward(ctx: Any, output_gradient: Tensor | None, final_gradient: Tensor | None) -> tuple[Any, ...]:
-        *tensors, output, others, columns = ctx.saved_tensors
-        call = Call(*tensors, *ctx.numbers)
-        if output_gradient is None:
-            output_gradient = torch.zeros_like(output)
-        needed = ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled():
-            found = _through_oracle(ctx.cell, call, output_gradient, final_gradient, needed)
-        else:
-            # Unless this graph will be walked again nobody else sees the columns.
-            overwrite = not torch._C._autograd._get_current_graph_task_keep_graph()
-            saved = Saved(output, others, columns)
-            found = backward(ctx.cell, call, saved, output_gradient, final_gradient, needed[0], overwrite)
-        return None, None, *(gradient if need else None for gradient, need in zip(found, needed, strict=True))
-
-
-def _through_oracle(
-    cell: Cell, call: Call, output_gradient: Tensor, final_gradient: Tensor | None, needed: tuple[bool, ...]
-) -> Gradients:
-    """Gradients that can be differentiated again."""
-    output, finals = naive.run(cell, call)
-    given = [output_gradient, torch.zeros_like(finals) if final_gradient is None else final_gradient]
-    wanted = [t for t, need in zip(call.tensors, needed, strict=True) if need and t is not None]
-    found = iter(torch.autograd.grad([output, finals], wanted, given, create_graph=True, allow_unused=True))
-    return tuple(next(found) if need and t is not None else None for t, need in zip(call.tensors, needed, strict=True))

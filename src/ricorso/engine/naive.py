@@ -67,8 +67,8 @@ def evaluate(expression: Tree, value: Lookup, like: Tensor) -> Tensor | float:
     return FUNCTIONS[operation](*tensors)
 
 
-class _Step:
-    """The values of one step, each computed when it is first asked for."""
+class Step:
+    """The values of one step, or of many side by side, each computed when it is first asked for."""
 
     def __init__(self, cell: Cell, known: Mapping[str, Tensor], weight_hh: Tensor | None, bias_hh: Tensor | None):
         self.cell, self.known = cell, dict(known)
@@ -121,7 +121,7 @@ def one_step(cell: Cell, call: Call, projected: Tensor, t: int, old: tuple[Tenso
     for number, symbol in enumerate(cell.noises):
         step = noise.STATIC if isinstance(symbol, StaticNoise) else call.first_step + t
         known[symbol.name] = noise.uniform(call.seed, number, step, old[0])
-    return _Step(cell, known, call.weight_hh, call.bias_hh).run()
+    return Step(cell, known, call.weight_hh, call.bias_hh).run()
 
 
 def project(cell: Cell, call: Call) -> Tensor:

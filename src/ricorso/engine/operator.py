@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import fast, naive, segments
+from ricorso.engine import naive, scan, segments
 from ricorso.engine.call import TENSORS, Call
+from ricorso.engine.device import engine_for
 from ricorso.engine.fast import Saved
 from ricorso.equations.cell import Cell
 from ricorso.equations.portable import to_json
@@ -39,7 +40,7 @@ def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if segment:
         output, finals, saved = segments.forward(_CELLS[cell], call, segment)
     else:
-        output, finals, saved = fast.forward(_CELLS[cell], call)
+        output, finals, saved = engine_for(call).forward(_CELLS[cell], call)
     return output, finals, saved.others, saved.columns
 
 
@@ -48,7 +49,7 @@ def _run_backward(d_output, d_finals, tensors, saved, seed, cell, reverse, first
     saved = Saved(*saved)
     if segment:
         return segments.backward(_CELLS[cell], call, saved, d_output, d_finals, needs, segment)
-    return fast.backward(_CELLS[cell], call, saved, d_output, d_finals, needs, overwrite)
+    return engine_for(call).backward(_CELLS[cell], call, saved, d_output, d_finals, needs, overwrite)
 
 
 @torch.library.custom_op("ricorso::forward", mutates_args=())
@@ -79,7 +80,7 @@ def _(
 ):  # fmt: skip
     states, batch, hidden = initial.shape
     steps = inputs.shape[0]
-    wide = torch.float32 if initial.dtype == torch.bfloat16 else initial.dtype
+    wide = torch.float32 if initial.dtype in (torch.float16, torch.bfloat16) else initial.dtype
     output, finals = initial.new_empty(steps, batch, hidden), initial.new_empty(states, batch, hidden)
     if segment:
         return output, finals, initial.new_empty(-(-steps // segment), *initial.shape), initial.new_empty(0)
@@ -228,3 +229,10 @@ def naive_forward(
 ) -> tuple[Tensor, Tensor]:
     """`forward` by the oracle."""
     return naive.run(_CELLS[cell], _call(tensors, reverse, seed, first_step))
+
+
+def scan_forward(
+    cell: str, tensors: tuple[Tensor | None, ...], reverse: bool, seed: Tensor | None, first_step: int, segment: int
+) -> tuple[Tensor, Tensor]:
+    """`forward` by a parallel scan over time."""
+    return scan.run(_CELLS[cell], _call(tensors, reverse, seed, first_step))

@@ -10,17 +10,23 @@ import torch
 from torch import Tensor
 
 from ricorso.cells import CATALOGUE
+from ricorso.engine import gpu
 from ricorso.engine.fast import DTYPES
 from ricorso.engine.peer import PEERS
 from ricorso.equations.cell import Cell
+from ricorso.equations.linear import linear
 from ricorso.errors import UsageError
 
-NAMES = ("llvm", "torch", "naive")
+NAMES = ("llvm", "torch", "triton", "scan", "naive")
 
 
 @dataclass(frozen=True)
 class Path:
-    """name: "llvm" (compiled kernels), "torch" (torch's own kernel) or "naive" (the oracle); why: in words."""
+    """How a layer runs, and why, in words.
+
+    name: "llvm" (compiled kernels on a CPU), "triton" (kernels on a GPU), "torch" (torch's own kernel), "scan" (all
+    steps at once, for cells that are linear in their state) or "naive" (the oracle).
+    """
 
     name: str
     why: str
@@ -93,10 +99,14 @@ def choose(
         return Path("torch", "projections run through torch's own LSTM")
     if forced == "naive":
         return Path("naive", "RICORSO_PATH asks for the oracle")
+    if forced == "scan" and inputs.numel() and linear(cell):
+        return Path("scan", "RICORSO_PATH asks for all steps at once")
     if forced == "torch" and peer:
         return Path("torch", "RICORSO_PATH asks for torch's kernel")
     if torch._C._functorch.maybe_current_level() is not None:
         return Path("naive", "torch.func transforms go through the oracle, which they can see into")
+    if weight.is_cuda:
+        return _on_gpu(cell, inputs, dtype, peer)
     reason = _unsuited(inputs, weight, dtype)
     if not reason:
         if peer and forced != "llvm" and _torch_is_faster(cell, inputs, weight, dtype):
@@ -104,6 +114,24 @@ def choose(
         return Path("llvm", f"kernels compiled for {cell.name}")
     if peer and inputs.numel():
         return Path("torch", f"{reason}; torch has this cell")
+    return _plain(cell, inputs, reason)
+
+
+def _on_gpu(cell: Cell, inputs: Tensor, dtype: torch.dtype, peer: bool) -> Path:
+    if peer and inputs.numel():
+        return Path("torch", "cuDNN has this cell")
+    reason = gpu.unavailable()
+    if not reason and dtype not in gpu.DTYPES:
+        reason = f"Triton kernels do not take {dtype}"
+    if not reason and 0 in inputs.shape[:2]:
+        reason = "the input is empty"
+    return _plain(cell, inputs, reason) if reason else Path("triton", f"kernels compiled for {cell.name}")
+
+
+def _plain(cell: Cell, inputs: Tensor, reason: str) -> Path:
+    """Through torch's own operations."""
+    if inputs.numel() and linear(cell):
+        return Path("scan", f"{reason}; the cell is linear in its state, all steps at once")
     return Path("naive", reason)
 
 
@@ -145,5 +173,8 @@ def paths(cell: Cell) -> list[Path]:
         found.append(Path("llvm", f"kernels compiled for this processor, {types}"))
     if cell.name in PEERS and CATALOGUE.get(cell.name) is cell:
         found.append(Path("torch", "torch's own kernel (cuDNN on a GPU)"))
+    found.append(Path("triton", gpu.unavailable() or "kernels for a GPU, where there is one"))
+    if linear(cell):
+        found.append(Path("scan", "linear in its state: all steps at once through torch, on any device"))
     found.append(Path("naive", reason or "the equations as a torch loop, on any device and for any derivative"))
     return found

@@ -13,6 +13,8 @@ def input_bias(cell: Cell, call: Call) -> Tensor | None:
     """The bias of the input parts: with that of the products where the equations use only their sum."""
     if call.bias_ih is None or call.bias_hh is None:
         return call.bias_ih
+    if len(cell.joined_biases) == len(cell.gates):
+        return call.bias_ih + call.bias_hh
     hidden = call.initial.shape[2]
     total = call.bias_ih.clone()
     for own, other in cell.joined_biases:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ricorso.engine import fast
-from ricorso.engine.call import Call
+from ricorso.engine.call import TENSORS, Call
+from ricorso.engine.device import engine_for
 from ricorso.engine.fast import Gradients, Saved
 from ricorso.equations.cell import Cell
 
@@ -62,7 +62,7 @@ def forward(cell: Cell, call: Call, segment: int) -> tuple[Tensor, Tensor, Saved
     states, starts = call.initial, []
     for piece in _pieces(call, segment):
         starts.append(states)
-        _, states, _ = fast.forward(cell, _part(call, piece, states), output[piece])
+        _, states, _ = engine_for(call).forward(cell, _part(call, piece, states), output[piece])
     return output, states, Saved(output, torch.stack(starts), output.new_empty(0))
 
 
@@ -76,18 +76,20 @@ def backward(
     segment: int,
 ) -> Gradients:
     """As `fast.backward`, each segment run forward once more before it is run backward."""
-    names = call.names()
+    names, engine = TENSORS, engine_for(call)
     total: dict[str, Tensor | None] = dict.fromkeys(names)
     if needs_input:
         total["inputs"] = torch.empty_like(call.inputs)
     states_gradient = final_gradient
     for piece, start in reversed(list(zip(_pieces(call, segment), saved.others, strict=True))):
         part = _part(call, piece, start)
-        _, _, again = fast.forward(cell, part)
+        _, _, again = engine.forward(cell, part)
         found = dict(
             zip(
                 names,
-                fast.backward(cell, part, again, output_gradient[piece], states_gradient, needs_input, overwrite=True),
+                engine.backward(
+                    cell, part, again, output_gradient[piece], states_gradient, needs_input, overwrite=True
+                ),
                 strict=True,
             )
         )

@@ -20,6 +20,7 @@ from ricorso.equations.symbols import (
     normalise,
     parameters,
     products,
+    rates,
     relu,
     scalars,
     sigmoid,
@@ -33,6 +34,6 @@ from ricorso.equations.symbols import (
 
 __all__ = [
     "HORIZON", "Abs", "Cell", "Gate", "Noise", "Parameter", "Rate", "State", "StaticNoise", "cosine", "draws", "exp",
-    "gates", "inputs", "log", "maximum", "mean", "normalise", "parameters", "products", "relu", "scalars", "sigmoid",
-    "signals", "sine", "softplus", "sqrt", "states", "step", "tanh", "where",
+    "gates", "inputs", "log", "maximum", "mean", "normalise", "parameters", "products", "rates", "relu", "scalars",
+    "sigmoid", "signals", "sine", "softplus", "sqrt", "states", "step", "tanh", "where",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ricorso.equations.cell import Cell
+from ricorso.equations.linear import linear
 from ricorso.equations.render import plain
 from ricorso.equations.symbols import Draw, Gate, Scalar
 
@@ -65,13 +66,14 @@ def _times(factor: int, what: str) -> str:
 
 
 def recurrence(cell: Cell) -> str:
-    """How the state comes back to itself: "dense" or "block-diagonal" through recurrent matrices, or "elementwise".
+    """How the state comes back to itself: "dense" or "block-diagonal" through recurrent matrices, "elementwise", or
+    "linear", which is elementwise with new states linear in the old ones.
 
     A matrix that only reads the state out, as in the linear recurrent unit, does not count.
 
     >>> from ricorso.cells import get_cell
     >>> [recurrence(get_cell(name)) for name in ("gru", "slstm", "lru")]
-    ['dense', 'block-diagonal', 'elementwise']
+    ['dense', 'block-diagonal', 'linear']
     """
     known: dict[sp.Expr, Reads] = {}
     reads = {state: _reads(cell, cell.update[state], known) for state in cell.states}
@@ -81,7 +83,7 @@ def recurrence(cell: Cell) -> str:
             reached[state] = reached[state].union(*(reached[old] for old in reached[state]))
     if any(product and state in reached[old] | {old} for state in cell.states for old, product in reads[state]):
         return "block-diagonal" if cell.heads > 1 else "dense"
-    return "elementwise"
+    return "linear" if linear(cell) else "elementwise"
 
 
 def _reads(cell: Cell, expression: sp.Expr, known: dict[sp.Expr, Reads]) -> Reads:

@@ -133,6 +133,11 @@ def signals(names: str) -> tuple[Signal, ...]:
     return _named(Signal, names)
 
 
+def rates(names: str) -> tuple[Rate, ...]:
+    """Numbers that may change while training, by name; `Cell(defaults=...)` says what they are."""
+    return _named(Rate, names)
+
+
 def draws(names: str) -> tuple[Draw, ...]:
     """Uniform random numbers for starting values, by name; one name is one number for each unit."""
     return _named(Draw, names)

@@ -12,7 +12,7 @@ from ricorso.engine import peer
 from ricorso.engine.call import Call
 from ricorso.engine.fast import torch_team
 from ricorso.engine.operator import forward as compiled_forward
-from ricorso.engine.operator import naive_forward
+from ricorso.engine.operator import naive_forward, scan_forward
 from ricorso.engine.path import Path, choose, wanted_dtype
 from ricorso.engine.segments import segment_for
 from ricorso.engine.stepper import LayerWeights, Stepper
@@ -231,7 +231,9 @@ class Recurrent(nn.Module):
     def _stack(
         self, x: Tensor, initial: Sequence[Tensor] | Tensor, signals: Tensor | None, dtype: torch.dtype
     ) -> tuple[Tensor, list[Tensor]]:
-        run = compiled_forward if self._path and self._path.name == "llvm" else naive_forward
+        run = {"scan": scan_forward, "naive": naive_forward}.get(
+            self._path.name if self._path else "", compiled_forward
+        )
         variant = self._variants.of(self.training)
         starts = initial if isinstance(initial, Tensor) else torch.stack(tuple(initial))
         finals: list[Tensor] = []

@@ -21,7 +21,7 @@ Value: TypeAlias = ir.Value
 
 @cache
 def _polynomial(kind: str, terms: int) -> tuple[float, ...]:
-    """Near-minimax coefficients, highest power first, of (exp(r)-1)/r, or of atanh(s)/s or sin(s)/s in powers of s^2."""
+    """Near-minimax coefficients, highest power first, of (exp(r)-1)/r, or of atanh(s)/s or sin(s)/s in powers of s²."""
     with mpmath.workdps(40):
         if kind == "expm1":
             bound = mpmath.log(2) / 2 * mpmath.mpf("1.01")
