@@ -42,10 +42,11 @@ def alternate(sides: Mapping[str, Callable[[], Any]], seconds: float = 2.0, leas
             start = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - start)
-    return {name: _timing(values) for name, values in times.items()}
+    return {name: timing(values) for name, values in times.items()}
 
 
-def _timing(values: list[float]) -> Timing:
+def timing(values: list[float]) -> Timing:
+    """The median of several runs and the quartiles around it."""
     low, _, high = statistics.quantiles(values, n=4)
     return Timing(statistics.median(values), low, high, len(values))
 
@@ -53,8 +54,8 @@ def _timing(values: list[float]) -> Timing:
 def product_rate(size: int = 1024) -> float:
     """Floating-point operations a second of a square float32 product: what this machine can do at best."""
     a, b = torch.randn(size, size), torch.randn(size, size)
-    timing = alternate({"product": lambda: a @ b}, seconds=1.0)["product"]
-    return 2 * size**3 / timing.low
+    taken = alternate({"product": lambda: a @ b}, seconds=1.0)["product"]
+    return 2 * size**3 / taken.low
 
 
 def geometric_mean(values: list[float]) -> float:

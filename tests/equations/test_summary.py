@@ -5,13 +5,14 @@ from ricorso.equations import Cell, gates, products, states, tanh
 from ricorso.equations.render import text
 from ricorso.equations.summary import count, count_in_words, recurrence, starting
 
-ELEMENTWISE = {"indrnn", "sru", "sru_peephole", "qrnn", "mingru", "minlstm", "rglru", "lru"}
+ELEMENTWISE = {"indrnn", "sru_peephole"}
+LINEAR = {"sru", "qrnn", "mingru", "minlstm", "rglru", "lru"}
 
 
 @pytest.mark.parametrize("cell", CATALOGUE.values(), ids=lambda cell: cell.name)
 def test_how_the_state_comes_back(cell):
-    wanted = "block-diagonal" if cell.name == "slstm" else "elementwise" if cell.name in ELEMENTWISE else "dense"
-    assert recurrence(cell) == wanted
+    kinds = {"slstm": "block-diagonal", **dict.fromkeys(ELEMENTWISE, "elementwise"), **dict.fromkeys(LINEAR, "linear")}
+    assert recurrence(cell) == kinds.get(cell.name, "dense")
 
 
 def test_a_matrix_between_two_states_counts_when_it_closes_a_circle():
