@@ -1,10 +1,11 @@
 """How fast is a training step of every cell? Beside the LSTM, beside its own products, and beside a torch loop."""
 
 import argparse
+from functools import partial
 
 import torch
-from loops import LOOPS, loop
 from measurement import alternate, largest_difference, product_rate, save
+from measurement.loops import LOOPS, loop
 
 from ricorso import CATALOGUE, Recurrent
 from ricorso.equations import Cell, gates, sigmoid, softplus, states
@@ -79,7 +80,7 @@ def against_loops(seconds, hidden, batch):
             "loop, step compiled": loop(layer, hoisted=True, compile_step=True),
         }
         parameters = list(layer.parameters())
-        sides = {way: lambda run=run: training_step(run, parameters, x, gradient) for way, run in ways.items()}
+        sides = {way: partial(training_step, run, parameters, x, gradient) for way, run in ways.items()}
         results = {way: run() for way, run in sides.items()}
         difference = max(largest_difference(results[way], results["loop"]) for way in ways)
         assert difference < 2e-3, f"{name}: results differ by {difference}"

@@ -8,12 +8,14 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 from measurement import largest_difference, save
 
-from ricorso import LSTM, Recurrent
+from ricorso import Recurrent
 
 STEPS, BATCH, HIDDEN, INPUTS = 100_000, 4, 128, 8
 
@@ -42,10 +44,6 @@ def main():
     if chosen.path:
         train(chosen.segment, chosen.path)
         return
-    import tempfile
-    from pathlib import Path
-
-    assert LSTM is not None
     rows, results = [], []
     with tempfile.TemporaryDirectory() as folder:
         for segment in (0, 300, 1000):

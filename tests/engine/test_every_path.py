@@ -23,9 +23,8 @@ from ricorso.engine.path import multiplies_bfloat16
 from ricorso.equations.transform import layer_normalised, recurrent_dropout, zoneout
 from ricorso.kernels.team import Team
 
-# (time, batch, features, hidden); few hidden sizes, since each is compiled anew
-ALONE = [(5, 3, 4, 7), (3, 13, 5, 100)]
-TOGETHER = [(1, 2, 3, 7), (3, 20, 2, 100)]
+# (time, batch, features, hidden); few hidden sizes, the same throughout, since each is compiled anew
+SMALL, LARGE = (4, 3, 4, 8), (3, 20, 2, 100)
 # (plan, tokens, reverse)
 WAYS = [
     ("alone", False, False),
@@ -61,24 +60,22 @@ def compiled(cell, segment=0):
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_kernels_equal_the_oracle(cell, dtype, tokens, reverse, plan, monkeypatch):
     use_plan(monkeypatch, fast, plan)
-    for sizes in ALONE if plan == "alone" else TOGETHER:
-        call = problem(cell, sizes, dtype, tokens, reverse=reverse)
-        assert_equals_oracle(cell, call, results(compiled(cell), call))
+    call = problem(cell, SMALL if plan == "alone" else LARGE, dtype, tokens, reverse=reverse)
+    assert_equals_oracle(cell, call, results(compiled(cell), call))
 
 
 @pytest.mark.parametrize("plan", ["alone", "units"])
-@DTYPES
 @pytest.mark.parametrize("cell", VARIANTS.values(), ids=VARIANTS)
-def test_transformed_cells_equal_the_oracle(cell, dtype, plan, monkeypatch):
+def test_transformed_cells_equal_the_oracle(cell, plan, monkeypatch):
     use_plan(monkeypatch, fast, plan)
-    call = problem(cell, (3, 9, 16, 100), dtype, reverse=plan == "units")
+    call = problem(cell, (3, 9, 16, 100), torch.float64, reverse=plan == "units")
     assert_equals_oracle(cell, call, results(compiled(cell), call))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    name=st.sampled_from(KINDS),
-    hidden=st.sampled_from([1, 2, 13, 32, 67]),
+    name=st.sampled_from(KINDS[1:]),
+    hidden=st.sampled_from([1, 2, 13, 67]),
     time=st.integers(1, 9),
     batch=st.integers(1, 19),
     features=st.integers(1, 11),
@@ -93,7 +90,7 @@ def test_any_sizes(name, hidden, time, batch, features, plan, bias, reverse, mon
     assert_close(results(compiled(cell), call), oracle(cell, call), 1e-10)
 
 
-@pytest.mark.parametrize("heads", [1, 2, 4, 25])
+@pytest.mark.parametrize("heads", [2, 25])
 @pytest.mark.parametrize("name", ["lstm", "gru_reset_before", "lem"])
 def test_any_dense_cell_takes_heads(name, heads, monkeypatch):
     for plan in ("alone", "units"):
@@ -114,7 +111,7 @@ def test_threads_of_python_do_when_there_is_no_openmp(cell, plan, monkeypatch):
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_gradients_against_finite_differences(cell):
     for reverse in (False, True):
-        call = problem(cell, (2, 2, 2, 4), torch.float64, reverse=reverse)
+        call = problem(cell, (2, 2, 2, 8), torch.float64, reverse=reverse)
         run, asked = compiled(cell), [tensor is not None and tensor.requires_grad for tensor in call.tensors]
 
         def function(*given, call=call, run=run, asked=asked):
@@ -131,7 +128,7 @@ def test_gradients_against_finite_differences(cell):
 def test_segments_give_the_gradients_of_the_whole(name, segment):
     cell = kernel_cell(zoneout(CATALOGUE[name]))
     for reverse in (False, True):
-        call = problem(cell, (11, 3, 4, 7), torch.float64, reverse=reverse)
+        call = problem(cell, (11, 3, 4, 8), torch.float64, reverse=reverse)
         assert_close(results(compiled(cell, segment), call), results(compiled(cell), call), 1e-12)
 
 
@@ -178,7 +175,7 @@ def test_bfloat16_is_within_its_own_error(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman_tanh", "gru_reset_before", "lstm_layer_norm", "slstm"])
 def test_second_derivatives_go_through_the_oracle(name):
-    call = problem(CELLS[name], (2, 2, 2, 4), torch.float64)
+    call = problem(CELLS[name], (2, 2, 2, 8), torch.float64)
     names = [tensor is not None and tensor.requires_grad for tensor in call.tensors]
 
     def function(*given):
@@ -186,13 +183,13 @@ def test_second_derivatives_go_through_the_oracle(name):
         tensors = [next(rest) if a else t for t, a in zip(call.tensors, names, strict=True)]
         return compiled(CELLS[name])(call.with_tensors(tuple(tensors)))
 
-    assert torch.autograd.gradgradcheck(function, tuple(wanted_gradients(call)))
+    assert torch.autograd.gradgradcheck(function, tuple(wanted_gradients(call)), fast_mode=True)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "mingru", "lstm_peephole"])
 def test_the_registered_operator_passes_torch_own_checks(name):
     cell = CELLS[name]
-    call = problem(cell, (3, 2, 4, 3), torch.float64)
+    call = problem(cell, (3, 2, 4, 8), torch.float64)
     for segment in (0, 2):
         arguments = (*call.tensors, None, register(cell), False, 0, segment)
         torch.library.opcheck(forward_operator, arguments)
@@ -201,7 +198,7 @@ def test_the_registered_operator_passes_torch_own_checks(name):
 @pytest.mark.parametrize("unused", ["output", "finals"])
 def test_gradient_of_one_result_only(unused):
     cell = CELLS["lstm"]
-    call = problem(cell, (4, 3, 2, 3), torch.float64)
+    call = problem(cell, (4, 3, 2, 8), torch.float64)
     keep = 1 if unused == "output" else 0
     found = compiled(cell)(call)[keep].sum()
     wanted = naive.run(cell, call)[keep].sum()
@@ -210,7 +207,7 @@ def test_gradient_of_one_result_only(unused):
 
 
 def test_backward_twice_over_one_graph_gives_the_same():
-    call = problem(CELLS["gru"], (4, 3, 2, 3), torch.float64)
+    call = problem(CELLS["gru"], (4, 3, 2, 8), torch.float64)
     output, _ = compiled(CELLS["gru"])(call)
     inputs = wanted_gradients(call)
     first = torch.autograd.grad(output.sum(), inputs, retain_graph=True)
@@ -233,7 +230,7 @@ def test_plan_splits_units_only_where_it_pays(monkeypatch):
     lstm = fast.compiled(CELLS["lstm"], "float32", 256)
     assert fast.plan(lstm, lstm.shape.forward, 100, 1) == {"threads": 2, "split_units": 1}
     assert fast.plan(lstm, lstm.shape.forward, 100, 64)["split_units"] == 0
-    small = fast.compiled(CELLS["elman_tanh"], "float32", 7)
+    small = fast.compiled(CELLS["elman_tanh"], "float32", 8)
     assert fast.plan(small, small.shape.forward, 3, 2)["threads"] == 1
     normalised = fast.compiled(CELLS["lstm_layer_norm"], "float32", 256)
     assert fast.plan(normalised, normalised.shape.forward, 100, 1)["split_units"] == 0

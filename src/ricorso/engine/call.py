@@ -1,4 +1,4 @@
-"""Everything one layer in one direction is computed from."""
+"""What one layer in one direction is computed from, and what a run leaves."""
 
 from dataclasses import dataclass, fields
 
@@ -48,3 +48,18 @@ class Call:
 
 
 TENSORS = tuple(field.name for field in fields(Call) if field.name not in ("reverse", "seed", "first_step"))
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a forward run leaves for the backward run.
+
+    output: (time, batch, hidden); others: (states - 1, time, batch, hidden); columns: (time, batch, leaves * hidden).
+    """
+
+    output: Tensor
+    others: Tensor
+    columns: Tensor
+
+
+Gradients = tuple[Tensor | None, ...]

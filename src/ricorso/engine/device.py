@@ -1,13 +1,17 @@
 """Which kernels run on the device of a call: compiled ones on a CPU, Triton's on a GPU."""
 
+from functools import cache
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
-from ricorso.engine import fast, gpu
-from ricorso.engine.call import Call
-from ricorso.engine.fast import Gradients, Saved
+from ricorso.engine import gpu
+from ricorso.engine.call import Call, Gradients, Saved
 from ricorso.equations.cell import Cell
+
+# What compiled kernels take, by the names they have there.
+DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 
 
 class Engine(Protocol):
@@ -29,4 +33,12 @@ class Engine(Protocol):
 
 def engine_for(call: Call) -> Engine:
     """The engine for the device that the states of a call are on."""
-    return gpu if call.initial.is_cuda else fast
+    return gpu if call.initial.is_cuda else _compiled()
+
+
+@cache
+def _compiled() -> Engine:
+    """Imported when it is needed, because llvmlite may be missing."""
+    from ricorso.engine import fast
+
+    return fast

@@ -1,43 +1,15 @@
 """One layer in one direction through compiled kernels; large products through torch's BLAS."""
 
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-
 import torch
 from torch import Tensor
 
 from ricorso.engine import products
-from ricorso.engine.call import TENSORS, Call
+from ricorso.engine.call import TENSORS, Call, Gradients, Saved
+from ricorso.engine.device import DTYPES
+from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
 from ricorso.kernels.compiled import Compiled, compiled
 from ricorso.kernels.llvm.shape import Direction
-from ricorso.kernels.team import Team, openmp_team
-
-DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What a forward run leaves for the backward run.
-
-    output: (time, batch, hidden); others: (states - 1, time, batch, hidden); columns: (time, batch, leaves * hidden).
-    """
-
-    output: Tensor
-    others: Tensor
-    columns: Tensor
-
-
-Gradients = tuple[Tensor | None, ...]
-
-
-@cache
-def torch_team() -> Team:
-    """The OpenMP threads that torch's own products run on."""
-    folder = Path(torch.__file__).parent
-    found = [*folder.glob("lib/libgomp*.so*"), *folder.parent.glob("torch.libs/libgomp*.so*")]
-    return openmp_team(str(found[0])) if found else Team()
 
 
 def kernels_for(cell: Cell, call: Call) -> Compiled:
@@ -58,7 +30,7 @@ def plan(kernels: Compiled, direction: Direction, steps: int, batch: int) -> dic
     if threads == 1 or work * steps < 200_000:
         return {"threads": 1, "split_units": 0}
     weights = matrices * (8 if shape.dtype == "float64" else 4)
-    by_units = batch < 2 * threads or (weights > 500_000 and batch < 4 * threads)
+    by_units = batch < 2 * threads or (weights > 500_000 and batch <= 4 * threads)
     if by_units and direction.shares > 1:
         if matrices and work < 12_000:
             return {"threads": 1, "split_units": 0}
@@ -117,16 +89,14 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     hidden = call.initial.shape[2]
     steps, batch = call.inputs.shape[:2]
     new = call.initial.new_empty
+    ids, table = _tokens(cell, call)
     saved = Saved(
         output=new(steps, batch, hidden) if output is None else output,
         others=new((len(cell.states) - 1, steps, batch, hidden), dtype=_computed(call.dtype)),
-        columns=new(steps, batch, kernels.columns),
+        columns=products.project(cell, call) if ids is None else new(steps, batch, kernels.columns),
     )
     direction = kernels.shape.forward
     values, _alive = _common(cell, call, direction)
-    ids, table = _tokens(cell, call)
-    if ids is None:
-        products.project(cell, call, saved.columns)
     recurrent_bias = _recurrent_bias(cell, call)
     values |= _addresses(
         {

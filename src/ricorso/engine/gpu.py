@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from ricorso.engine import products
-from ricorso.engine.call import TENSORS, Call
-from ricorso.engine.fast import Gradients, Saved
+from ricorso.engine.call import TENSORS, Call, Gradients, Saved
 from ricorso.engine.stages import COMPUTED_IN, Held
 from ricorso.engine.stages import run as run_stages
 from ricorso.equations.cell import Cell
@@ -33,9 +32,8 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     saved = Saved(
         output=new(steps, batch, hidden) if output is None else output,
         others=new(states - 1, steps, batch, hidden, dtype=COMPUTED_IN[call.dtype]),
-        columns=new(steps, batch, len(cell.leaves) * hidden),
+        columns=products.project(cell, call),
     )
-    products.project(cell, call, saved.columns)
     apart = len(cell.joined_biases) < len(cell.product_gates)
     bias = new(len(cell.product_gates) * hidden).zero_() if call.bias_hh is None else call.bias_hh.contiguous()
     held = Held(saved.columns, saved.output, saved.others, bias=bias if apart else None)

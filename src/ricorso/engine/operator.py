@@ -12,9 +12,8 @@ from torch import Tensor
 
 from ricorso.cells import CATALOGUE
 from ricorso.engine import naive, scan, segments
-from ricorso.engine.call import TENSORS, Call
+from ricorso.engine.call import TENSORS, Call, Saved
 from ricorso.engine.device import engine_for
-from ricorso.engine.fast import Saved
 from ricorso.equations.cell import Cell
 from ricorso.equations.portable import to_json
 
@@ -224,6 +223,7 @@ def forward(
     return output, finals
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # which cannot see into SymPy
 def naive_forward(
     cell: str, tensors: tuple[Tensor | None, ...], reverse: bool, seed: Tensor | None, first_step: int, segment: int
 ) -> tuple[Tensor, Tensor]:
@@ -231,6 +231,7 @@ def naive_forward(
     return naive.run(_CELLS[cell], _call(tensors, reverse, seed, first_step))
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def scan_forward(
     cell: str, tensors: tuple[Tensor | None, ...], reverse: bool, seed: Tensor | None, first_step: int, segment: int
 ) -> tuple[Tensor, Tensor]:

@@ -2,20 +2,19 @@
 
 import os
 import platform
-import warnings
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from ricorso.cells import CATALOGUE
 from ricorso.engine import gpu
-from ricorso.engine.fast import DTYPES
+from ricorso.engine.device import DTYPES
 from ricorso.engine.peer import PEERS
 from ricorso.equations.cell import Cell
 from ricorso.equations.linear import linear
 from ricorso.errors import UsageError
+from ricorso.kernels import available
 
 NAMES = ("llvm", "torch", "triton", "scan", "naive")
 
@@ -38,24 +37,24 @@ class Path:
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def kernels_unavailable() -> str:
     """Empty when compiled kernels can be used here, else the reason why not."""
-    return _probe()
+    return available.unavailable()
 
 
-@cache
-def _probe() -> str:
-    try:
-        from ricorso.kernels.llvm.host import host
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _kernels_missing() -> str:
+    return available.missing()
 
-        host()
-    except (ImportError, OSError, RuntimeError) as error:
-        return f"llvmlite cannot be used here ({error})"
-    return ""
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _may_run_new_code() -> bool:
+    """oneDNN makes code too: without this torch's LSTM fails on a CPU."""
+    return available.may_run_new_code()
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def multiplies_bfloat16() -> bool:
     """Whether this processor multiplies pairs of bfloat16 numbers (AVX-512 BF16)."""
-    if _probe():
+    if available.unavailable():
         return False
     from ricorso.kernels.llvm.host import host
 
@@ -71,16 +70,6 @@ def wanted_dtype(weight: Tensor) -> torch.dtype:
     if device == "cpu" and wanted == torch.bfloat16 and not multiplies_bfloat16():
         return weight.dtype
     return wanted
-
-
-@cache
-def _warn_once(reason: str) -> None:
-    warnings.warn(
-        f"Compiled kernels are not available: {reason}. Cells run as a plain torch loop, exact but 10 to 100 times "
-        f"slower; the LSTM, the GRU and Elman networks run through torch's own kernels.",
-        RuntimeWarning,
-        stacklevel=5,
-    )
 
 
 def choose(
@@ -112,9 +101,10 @@ def choose(
         if peer and forced != "llvm" and _torch_is_faster(cell, inputs, weight, dtype):
             return Path("torch", "torch's own LSTM kernel is faster at this size")
         return Path("llvm", f"kernels compiled for {cell.name}")
-    if peer and inputs.numel():
+    if peer and inputs.numel() and (cell.name != "lstm" or _may_run_new_code()):
         return Path("torch", f"{reason}; torch has this cell")
-    return _plain(cell, inputs, reason)
+    found: Path = _plain(cell, inputs, reason)
+    return found
 
 
 def _on_gpu(cell: Cell, inputs: Tensor, dtype: torch.dtype, peer: bool) -> Path:
@@ -128,6 +118,7 @@ def _on_gpu(cell: Cell, inputs: Tensor, dtype: torch.dtype, peer: bool) -> Path:
     return _plain(cell, inputs, reason) if reason else Path("triton", f"kernels compiled for {cell.name}")
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def _plain(cell: Cell, inputs: Tensor, reason: str) -> Path:
     """Through torch's own operations."""
     if inputs.numel() and linear(cell):
@@ -143,10 +134,8 @@ def _unsuited(inputs: Tensor, weight: Tensor, dtype: torch.dtype) -> str:
         return f"compiled kernels take float32, float64 and bfloat16, these weights are {dtype}"
     if inputs.shape[0] == 0 or inputs.shape[1] == 0:
         return "the input is empty"
-    reason: str = kernels_unavailable()
-    if reason:
-        _warn_once(reason)
-    elif dtype == torch.bfloat16 and not multiplies_bfloat16():
+    reason: str = _kernels_missing()
+    if not reason and dtype == torch.bfloat16 and not multiplies_bfloat16():
         return "this processor has no instructions for bfloat16"
     return reason
 
@@ -173,7 +162,8 @@ def paths(cell: Cell) -> list[Path]:
         found.append(Path("llvm", f"kernels compiled for this processor, {types}"))
     if cell.name in PEERS and CATALOGUE.get(cell.name) is cell:
         found.append(Path("torch", "torch's own kernel (cuDNN on a GPU)"))
-    found.append(Path("triton", gpu.unavailable() or "kernels for a GPU, where there is one"))
+    if torch.cuda.is_available() and not gpu.unavailable():
+        found.append(Path("triton", "kernels compiled for the GPU"))
     if linear(cell):
         found.append(Path("scan", "linear in its state: all steps at once through torch, on any device"))
     found.append(Path("naive", reason or "the equations as a torch loop, on any device and for any derivative"))

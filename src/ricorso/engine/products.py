@@ -9,6 +9,49 @@ from ricorso.engine.call import Call
 from ricorso.equations.cell import Cell
 
 
+# Below so many multiplications finding a kernel takes oneDNN longer than it gains.
+_WORTH_FINDING = 3_000_000
+
+
+@cache
+def _onednn_is_faster() -> bool:
+    """Whether oneDNN multiplies float32 faster than torch's own BLAS here.
+
+    torch brings Intel's MKL, which does not use AVX-512 on AMD's processors: oneDNN is twice as fast on those. The rule
+    is fixed and not measured, so that the same machine always gives the same bits.
+    """
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise") or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    from ricorso.kernels.llvm.host import host
+
+    return host().processor.startswith("znver") and host().vector_bytes == 64
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether a product of two matrices is to be had from oneDNN."""
+    # whichever sizes they share, the product of all three is the larger matrix times the smallest size of the other
+    multiplications = max(a.numel(), b.numel()) * min(*a.shape, *b.shape)
+    if a.dtype != torch.float32 or a.is_cuda or multiplications < _WORTH_FINDING:
+        return False
+    return _onednn_is_faster()
+
+
+def _onednn(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
+    """a @ b.T + bias."""
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
+    return found
+
+
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b."""
+    return _onednn(a, b.t()) if _by_onednn(a, b) else a @ b
+
+
+def _summed_outer(a: Tensor, b: Tensor) -> Tensor:
+    """a.T @ b."""
+    return _onednn(b.t(), a.t()).t() if _by_onednn(a, b) else a.t() @ b
+
+
 def input_bias(cell: Cell, call: Call) -> Tensor | None:
     """The bias of the input parts: with that of the products where the equations use only their sum."""
     if call.bias_ih is None or call.bias_hh is None:
@@ -22,19 +65,33 @@ def input_bias(cell: Cell, call: Call) -> Tensor | None:
     return total
 
 
-def project(cell: Cell, call: Call, columns: Tensor) -> None:
-    """Write the input parts of all gates at all steps into the first of the columns."""
+def project(cell: Cell, call: Call) -> Tensor:
+    """Columns (time, batch, leaves * hidden_size) with the input parts of all gates at all steps in the first of them."""
+    steps, batch = call.inputs.shape[:2]
+    width = len(cell.leaves) * call.initial.shape[2]
     if not cell.input_gates:
-        return
+        return call.initial.new_empty(steps, batch, width)
     assert call.weight_ih is not None
-    bias, flat = input_bias(cell, call), _of_inputs(cell, call, columns)
+    bias = input_bias(cell, call)
+    if call.inputs.is_floating_point():
+        flat = call.inputs.reshape(steps * batch, -1)
+        if _by_onednn(flat, call.weight_ih):
+            found = _onednn(flat, call.weight_ih, bias)
+            if found.shape[1] == width:
+                return found.view(steps, batch, width)
+            columns = call.initial.new_empty(steps, batch, width)
+            _of_inputs(cell, call, columns).copy_(found)
+            return columns
+    columns = call.initial.new_empty(steps, batch, width)
+    out = _of_inputs(cell, call, columns)
     if not call.inputs.is_floating_point():
         table = call.weight_ih.t() if bias is None else call.weight_ih.t() + bias
-        flat.copy_(table[call.inputs.reshape(-1)])
+        out.copy_(table[call.inputs.reshape(-1)])
     elif bias is None:
-        torch.mm(call.inputs.reshape(len(flat), -1), call.weight_ih.t(), out=flat)
+        torch.mm(flat, call.weight_ih.t(), out=out)
     else:
-        torch.addmm(bias, call.inputs.reshape(len(flat), -1), call.weight_ih.t(), out=flat)
+        torch.addmm(bias, flat, call.weight_ih.t(), out=out)
+    return columns
 
 
 def _of_inputs(cell: Cell, call: Call, columns: Tensor) -> Tensor:
@@ -49,8 +106,9 @@ def input_gradients(cell: Cell, call: Call, gradients: Tensor, needs_input: bool
     flat = _of_inputs(cell, call, gradients)
     found: dict[str, Tensor | None] = {"bias_ih": None if call.bias_ih is None else flat.sum(0)}
     if call.inputs.is_floating_point():
-        found["weight_ih"] = flat.t() @ call.inputs.reshape(len(flat), -1)
-        found["inputs"] = (flat @ call.weight_ih).view(call.inputs.shape) if needs_input else None
+        found["weight_ih"] = _summed_outer(flat, call.inputs.reshape(len(flat), -1))
+        if needs_input:
+            found["inputs"] = _times(flat, call.weight_ih).view(call.inputs.shape)
     else:
         table = call.weight_ih.new_zeros(call.weight_ih.shape[1], flat.shape[1])
         found["weight_ih"] = table.index_add_(0, call.inputs.reshape(-1), flat).t()
@@ -104,6 +162,8 @@ def _outer(gradients: Tensor, vectors: Tensor, rows: Tensor, heads: int, add: bo
     if heads == 1:
         if add:
             rows.addmm_(gradients.t(), vectors)
+        elif _by_onednn(gradients, vectors):
+            rows.copy_(_summed_outer(gradients, vectors))
         else:
             torch.mm(gradients.t(), vectors, out=rows)
         return

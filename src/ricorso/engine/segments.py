@@ -9,9 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ricorso.engine.call import TENSORS, Call
+from ricorso.engine.call import TENSORS, Call, Gradients, Saved
 from ricorso.engine.device import engine_for
-from ricorso.engine.fast import Gradients, Saved
 from ricorso.equations.cell import Cell
 
 

@@ -85,6 +85,10 @@ class Cell:
         self._check_update()
         self._check_starts()
 
+    def __deepcopy__(self, memo: dict[int, object]) -> "Cell":
+        """Itself: a cell never changes, and kernels are known by it."""
+        return self
+
     def _expression(self, value: object) -> sp.Expr:
         if isinstance(value, sp.Expr):
             return value

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from ricorso.cells import get_cell
 from ricorso.engine import peer
 from ricorso.engine.call import Call
-from ricorso.engine.fast import torch_team
 from ricorso.engine.operator import forward as compiled_forward
 from ricorso.engine.operator import naive_forward, scan_forward
 from ricorso.engine.path import Path, choose, wanted_dtype
 from ricorso.engine.segments import segment_for
 from ricorso.engine.stepper import LayerWeights, Stepper
+from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
 from ricorso.equations.symbols import Scalar
 from ricorso.equations.transform import layer_normalised

@@ -5,6 +5,8 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
+X86, ARM = ("x86_64", "amd64"), ("aarch64", "arm64")
+
 
 @dataclass(frozen=True)
 class Host:
@@ -31,15 +33,21 @@ def host() -> Host:
     """The processor of this machine.
 
     AVX-512 has 32 registers of 64 bytes, AVX2 16 of 32, NEON 32 of 16, plain SSE 16 of 16.
+    Raises RuntimeError for a processor without fused multiply-add, where each would be a call, and for other families.
     """
     initialise()
     triple = llvm.get_process_triple()
     features = llvm.get_host_cpu_features()
+    family = triple.partition("-")[0]
+    if family not in X86 + ARM:
+        raise RuntimeError(f"kernels are for 64-bit x86 and ARM, this is {triple}")
+    if family in X86 and not features.get("fma"):
+        raise RuntimeError("this x86 processor has no fused multiply-add")
     if features.get("avx512f") and features.get("avx512vl") and features.get("avx512dq"):
         width, registers = 64, 32
-    elif features.get("avx2") and features.get("fma"):
+    elif features.get("avx2"):
         width, registers = 32, 16
-    elif triple.startswith(("aarch64", "arm64")):
+    elif family in ARM:
         width, registers = 16, 32
     else:
         width, registers = 16, 16
