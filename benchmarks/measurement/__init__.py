@@ -57,7 +57,7 @@ def product_rate(size: int = 1024) -> float:
     sides: dict[str, Callable[[], Any]] = {"torch": lambda: a @ b}
     if torch.backends.mkldnn.is_available():
         sides["onednn"] = lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
-    return 2 * size**3 / min(taken.low for taken in alternate(sides, seconds=1.5).values())
+    return 2 * size**3 / min(taken.low for taken in alternate(sides, seconds=3.0).values())
 
 
 def geometric_mean(values: list[float]) -> float:

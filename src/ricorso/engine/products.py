@@ -8,7 +8,6 @@ from torch import Tensor
 from ricorso.engine.call import Call
 from ricorso.equations.cell import Cell
 
-
 # Below so many multiplications finding a kernel takes oneDNN longer than it gains.
 _WORTH_FINDING = 3_000_000
 
@@ -37,19 +36,19 @@ def _by_onednn(a: Tensor, b: Tensor) -> bool:
 
 
 def _onednn(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """a @ b.T + bias."""
+    """a @ b.T + bias, for matrices or transposes of matrices without gaps: with gaps a slow reference may run."""
     found: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
     return found
 
 
 def _times(a: Tensor, b: Tensor) -> Tensor:
     """a @ b."""
-    return _onednn(a, b.t()) if _by_onednn(a, b) else a @ b
+    return _onednn(a.contiguous(), b.contiguous().t()) if _by_onednn(a, b) else a @ b
 
 
 def _summed_outer(a: Tensor, b: Tensor) -> Tensor:
     """a.T @ b."""
-    return _onednn(b.t(), a.t()).t() if _by_onednn(a, b) else a.t() @ b
+    return _onednn(b.contiguous().t(), a.contiguous().t()).t() if _by_onednn(a, b) else a.t() @ b
 
 
 def input_bias(cell: Cell, call: Call) -> Tensor | None:
@@ -66,7 +65,7 @@ def input_bias(cell: Cell, call: Call) -> Tensor | None:
 
 
 def project(cell: Cell, call: Call) -> Tensor:
-    """Columns (time, batch, leaves * hidden_size) with the input parts of all gates at all steps in the first of them."""
+    """Columns (time, batch, leaves * hidden_size), the first of them filled with the input parts of all gates."""
     steps, batch = call.inputs.shape[:2]
     width = len(cell.leaves) * call.initial.shape[2]
     if not cell.input_gates:
@@ -76,7 +75,7 @@ def project(cell: Cell, call: Call) -> Tensor:
     if call.inputs.is_floating_point():
         flat = call.inputs.reshape(steps * batch, -1)
         if _by_onednn(flat, call.weight_ih):
-            found = _onednn(flat, call.weight_ih, bias)
+            found = _onednn(flat.contiguous(), call.weight_ih.contiguous(), bias)
             if found.shape[1] == width:
                 return found.view(steps, batch, width)
             columns = call.initial.new_empty(steps, batch, width)
