@@ -88,6 +88,15 @@ def test_autocast_computes_in_bfloat16_and_keeps_gradients_in_float32():
     assert layer.weight_hh_l0.grad.dtype == torch.float32
 
 
+@pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor has no instructions for bfloat16")
+@pytest.mark.parametrize(("cell", "hidden"), [("carry", 5), ("slstm", 12)])
+def test_bfloat16_in_heads_of_odd_size_takes_the_oracle(cell, hidden):
+    layer = Recurrent(cell, 3, hidden).bfloat16()
+    assert layer(torch.zeros(2, 1, 3, dtype=torch.bfloat16))[0].dtype == torch.bfloat16
+    assert layer.path.startswith("naive: bfloat16 is multiplied in pairs")
+    assert Recurrent("mingru", 3, 5).bfloat16()(torch.zeros(2, 1, 3, dtype=torch.bfloat16))[0].isfinite().all()
+
+
 @pytest.mark.parametrize("options", [{"segment": 4}, {"memory_budget": 3000}], ids=str)
 def test_segments_change_nothing_but_the_memory(options):
     torch.manual_seed(0)

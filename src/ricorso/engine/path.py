@@ -73,12 +73,19 @@ def wanted_dtype(weight: Tensor) -> torch.dtype:
 
 
 def choose(
-    cell: Cell, inputs: Tensor, weight: Tensor, dtype: torch.dtype, projected: bool = False, plain: bool = True
+    cell: Cell,
+    inputs: Tensor,
+    weight: Tensor,
+    dtype: torch.dtype,
+    head_size: int,
+    projected: bool = False,
+    plain: bool = True,
 ) -> Path:
     """The fastest exact way through a stack.
 
-    dtype: what it is computed in. projected: the output is projected (LSTM), which only torch has. plain: torch's
-    kernels compute the same, there being no heads and no dropped weights or inputs.
+    dtype: what it is computed in. head_size: rows of a block of the recurrent matrices. projected: the output is
+    projected (LSTM), which only torch has. plain: torch's kernels compute the same, there being no heads and no dropped
+    weights or inputs.
     """
     forced = os.environ.get("RICORSO_PATH", "")
     if forced not in ("", *NAMES):
@@ -97,6 +104,8 @@ def choose(
     if weight.is_cuda:
         return _on_gpu(cell, inputs, dtype, peer)
     reason = _unsuited(inputs, weight, dtype)
+    if not reason and dtype == torch.bfloat16 and head_size % 2 and cell.product_gates:
+        reason = f"bfloat16 is multiplied in pairs, and a head has {head_size} units"
     if not reason:
         if peer and forced != "llvm" and _torch_is_faster(cell, inputs, weight, dtype):
             return Path("torch", "torch's own LSTM kernel is faster at this size")

@@ -216,7 +216,8 @@ class Recurrent(nn.Module):
             initial = [state.to(dtype) for state in initial]
         variant = self._variants.of(self.training)
         plain = self.heads == 1 and not (self.training and (self.input_dropout or self.weight_drop))
-        self._path = choose(variant.cell, x, self._first_weight, dtype, bool(self.proj_size), plain)
+        head_size = self.hidden_size // self.heads
+        self._path = choose(variant.cell, x, self._first_weight, dtype, head_size, bool(self.proj_size), plain)
         if self._path.name == "torch":
             weights = [weight.to(dtype) for weight in self._flat_weights()]
             x, last = peer.run(self.cell, x, initial, weights, self)
