@@ -105,6 +105,8 @@ def input_gradients(cell: Cell, call: Call, gradients: Tensor, needs_input: bool
     flat = _of_inputs(cell, call, gradients)
     found: dict[str, Tensor | None] = {"bias_ih": None if call.bias_ih is None else flat.sum(0)}
     if call.inputs.is_floating_point():
+        if _by_onednn(flat, call.weight_ih):
+            flat = flat.contiguous()
         found["weight_ih"] = _summed_outer(flat, call.inputs.reshape(len(flat), -1))
         if needs_input:
             found["inputs"] = _times(flat, call.weight_ih).view(call.inputs.shape)
