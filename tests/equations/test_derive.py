@@ -30,6 +30,7 @@ from ricorso.equations import (
 from ricorso.equations.derive import adjoint, bias, elementary, matrix, times, times_transposed
 from ricorso.equations.symbols import BY_FUNCTION, StaticNoise
 from ricorso.equations.transform import folded, layer_normalised, recurrent_dropout, zoneout
+from ricorso.kernels.noise import STATIC
 
 HIDDEN, BATCH = 4, 3
 a, b = gates("a b")
@@ -92,7 +93,7 @@ def example(cell):
     values |= {p: row.expand(BATCH, HIDDEN) for p, row in zip(cell.parameters, call.parameters, strict=True)}
     values |= {s: x[0].unsqueeze(-1).expand(BATCH, HIDDEN) for s, x in zip(cell.signals, call.signals, strict=True)}
     for number, symbol in enumerate(cell.noises):
-        step = noise.STATIC if isinstance(symbol, StaticNoise) else 0
+        step = STATIC if isinstance(symbol, StaticNoise) else 0
         values[symbol] = noise.uniform(7, number, step, call.initial[0])
     for number, gate in enumerate(cell.product_gates):
         values[matrix(gate)] = call.weight_hh.view(theirs, HIDDEN, HIDDEN)[number]

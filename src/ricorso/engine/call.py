@@ -5,6 +5,14 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+# What kernels compute in, and keep all states but the output in, by what tensors are stored in.
+COMPUTED_IN = {
+    torch.float16: torch.float32,
+    torch.bfloat16: torch.float32,
+    torch.float32: torch.float32,
+    torch.float64: torch.float64,
+}
+
 
 @dataclass(frozen=True)
 class Call:

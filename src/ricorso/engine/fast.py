@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ricorso.engine import products
-from ricorso.engine.call import TENSORS, Call, Gradients, Saved
+from ricorso.engine.call import COMPUTED_IN, TENSORS, Call, Gradients, Saved
 from ricorso.engine.device import DTYPES
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
@@ -46,18 +46,14 @@ def _wide(tensor: Tensor | None, like: Tensor) -> Tensor | None:
     """In the type that kernels compute in."""
     if tensor is None:
         return None
-    return tensor.to(_computed(like.dtype)).contiguous()
-
-
-def _computed(dtype: torch.dtype) -> torch.dtype:
-    return torch.float32 if dtype == torch.bfloat16 else dtype
+    return tensor.to(COMPUTED_IN[like.dtype]).contiguous()
 
 
 def _common(cell: Cell, call: Call, direction: Direction) -> tuple[dict[str, int], tuple[Tensor | None, ...]]:
     """Arguments that both directions share, and the tensors behind them, which must outlive the run."""
     steps, batch = call.inputs.shape[:2]
     initial = call.initial.contiguous()
-    wide = _computed(call.dtype)
+    wide = COMPUTED_IN[call.dtype]
     owned: dict[str, Tensor | None] = {
         "weight": None if call.weight_hh is None else call.weight_hh.contiguous(),
         "parameters": _wide(call.parameters, initial),
@@ -92,7 +88,7 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     ids, table = _tokens(cell, call)
     saved = Saved(
         output=new(steps, batch, hidden) if output is None else output,
-        others=new((len(cell.states) - 1, steps, batch, hidden), dtype=_computed(call.dtype)),
+        others=new((len(cell.states) - 1, steps, batch, hidden), dtype=COMPUTED_IN[call.dtype]),
         columns=products.project(cell, call) if ids is None else new(steps, batch, kernels.columns),
     )
     direction = kernels.shape.forward
@@ -133,7 +129,7 @@ def _recurrent_bias(cell: Cell, call: Call) -> Tensor | None:
         return None
     if call.bias_hh is not None:
         return _wide(call.bias_hh, call.initial)
-    return torch.zeros(len(cell.product_gates) * call.initial.shape[2], dtype=_computed(call.dtype))
+    return torch.zeros(len(cell.product_gates) * call.initial.shape[2], dtype=COMPUTED_IN[call.dtype])
 
 
 def backward(
@@ -151,7 +147,7 @@ def backward(
     """
     kernels = kernels_for(cell, call)
     steps, batch, hidden = saved.output.shape
-    wide = _computed(call.dtype)
+    wide = COMPUTED_IN[call.dtype]
     direction = kernels.shape.backward
     # The kernel reads a row's saved values before it writes gradients in their place, so one buffer can hold both.
     column_gradients = saved.columns if overwrite else torch.empty_like(saved.columns)
@@ -163,8 +159,7 @@ def backward(
         output_gradient = output_gradient.contiguous()
     chosen = plan(kernels, direction, steps, batch)
     values, _alive = _common(cell, call, direction)
-    stored = any(vector != cell.states[0] for vector in cell.vectors)
-    vectors = call.initial.new_empty(len(cell.vectors) if stored else 0, steps, batch, hidden)
+    vectors = call.initial.new_empty(len(cell.vectors) if cell.stores_vectors else 0, steps, batch, hidden)
     sums = torch.zeros(chosen["threads"], len(cell.parameters), hidden, dtype=wide)
     values |= _addresses(
         {

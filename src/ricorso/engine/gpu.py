@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from ricorso.engine import products
-from ricorso.engine.call import TENSORS, Call, Gradients, Saved
-from ricorso.engine.stages import COMPUTED_IN, Held
+from ricorso.engine.call import COMPUTED_IN, TENSORS, Call, Gradients, Saved
+from ricorso.engine.stages import Held
 from ricorso.engine.stages import run as run_stages
 from ricorso.equations.cell import Cell
 from ricorso.kernels.triton.stage import backward_stages, forward_stages
@@ -60,8 +60,7 @@ def backward(
     state_gradients = call.initial.new_zeros(call.initial.shape, dtype=COMPUTED_IN[call.dtype])
     if final_gradient is not None:
         state_gradients.copy_(final_gradient)
-    stored = any(vector != cell.states[0] for vector in cell.vectors)
-    vectors = saved.output.new_empty(len(cell.vectors) if stored else 0, steps, batch, hidden)
+    vectors = saved.output.new_empty(len(cell.vectors) if cell.stores_vectors else 0, steps, batch, hidden)
     gradients = saved.columns if overwrite else torch.empty_like(saved.columns)
     held = Held(
         saved.columns,

@@ -15,6 +15,7 @@ from ricorso.engine import noise
 from ricorso.engine.call import Call
 from ricorso.equations.cell import Cell
 from ricorso.equations.symbols import BY_FUNCTION, Gate, StaticNoise
+from ricorso.kernels.noise import STATIC
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -119,7 +120,7 @@ def one_step(cell: Cell, call: Call, projected: Tensor, t: int, old: tuple[Tenso
         assert call.signals is not None
         known |= {s.name: values[t].unsqueeze(-1) for s, values in zip(cell.signals, call.signals, strict=True)}
     for number, symbol in enumerate(cell.noises):
-        step = noise.STATIC if isinstance(symbol, StaticNoise) else call.first_step + t
+        step = STATIC if isinstance(symbol, StaticNoise) else call.first_step + t
         known[symbol.name] = noise.uniform(call.seed, number, step, old[0])
     return Step(cell, known, call.weight_hh, call.bias_hh).run()
 

@@ -7,10 +7,9 @@ threads gives the same bits. `kernels/llvm/noise.py` computes the same in machin
 import torch
 from torch import Tensor
 
+from ricorso.kernels.noise import MIX_1, MIX_2, ROW, STEP
+
 MASK = 0xFFFFFFFF
-ROW, MIX_1, MIX_2, STEP = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F
-# The step of a random number that is the same at all steps.
-STATIC = MASK
 
 
 def mix(x: int) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ricorso.cells import CATALOGUE
 from ricorso.engine import naive, scan, segments
-from ricorso.engine.call import TENSORS, Call, Saved
+from ricorso.engine.call import COMPUTED_IN, TENSORS, Call, Saved
 from ricorso.engine.device import engine_for
 from ricorso.equations.cell import Cell
 from ricorso.equations.portable import to_json
@@ -79,14 +79,13 @@ def _(
 ):  # fmt: skip
     states, batch, hidden = initial.shape
     steps = inputs.shape[0]
-    wide = torch.float32 if initial.dtype in (torch.float16, torch.bfloat16) else initial.dtype
     output, finals = initial.new_empty(steps, batch, hidden), initial.new_empty(states, batch, hidden)
     if segment:
         return output, finals, initial.new_empty(-(-steps // segment), *initial.shape), initial.new_empty(0)
     return (
         output,
         finals,
-        initial.new_empty((states - 1, steps, batch, hidden), dtype=wide),
+        initial.new_empty((states - 1, steps, batch, hidden), dtype=COMPUTED_IN[initial.dtype]),
         initial.new_empty(steps, batch, len(_CELLS[cell].leaves) * hidden),
     )
 

@@ -14,6 +14,7 @@ from ricorso.engine.call import Call
 from ricorso.equations.cell import Cell
 from ricorso.equations.linear import LinearForm, linear_form
 from ricorso.equations.symbols import StaticNoise
+from ricorso.kernels.noise import STATIC
 
 Vector = tuple[Tensor, ...]
 Matrix = tuple[Vector, ...]
@@ -102,7 +103,7 @@ def _values(cell: Cell, call: Call) -> dict[str, Tensor]:
     for number, symbol in enumerate(cell.noises):
         static = isinstance(symbol, StaticNoise)
         drawn = [
-            noise.uniform(call.seed, number, noise.STATIC if static else call.first_step + t, call.initial[0])
+            noise.uniform(call.seed, number, STATIC if static else call.first_step + t, call.initial[0])
             for t in range(1 if static else steps)
         ]
         known[symbol.name] = torch.stack(drawn).expand(steps, *drawn[0].shape)

@@ -8,17 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ricorso.engine.call import Call
+from ricorso.engine.call import COMPUTED_IN, Call
 from ricorso.equations.cell import Cell
 from ricorso.kernels.triton.stage import INTO_STATE, Product, Stage, Stages
 
-# What kernels compute in, by what tensors are stored in.
-COMPUTED_IN = {
-    torch.float16: torch.float32,
-    torch.bfloat16: torch.float32,
-    torch.float32: torch.float32,
-    torch.float64: torch.float64,
-}
 # Units of one program of an elementwise kernel, values of one program where rows are short, values of one warp.
 UNITS, VALUES, VALUES_OF_WARP = 128, 256, 64
 

@@ -301,6 +301,11 @@ class Cell:
         return tuple(dict.fromkeys(self.vector(gate) for gate in self.product_gates))
 
     @cached_property
+    def stores_vectors(self) -> bool:
+        """Whether matrices multiply anything else than the previous output, which is kept anyhow."""
+        return any(vector != self.states[0] for vector in self.vectors)
+
+    @cached_property
     def saved_columns(self) -> tuple[str, ...]:
         """Names of `leaves`: the columns that one step leaves behind for the backward pass."""
         return tuple(symbol.name for symbol in self.leaves)

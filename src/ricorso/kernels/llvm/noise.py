@@ -4,9 +4,7 @@ from llvmlite import ir
 
 from ricorso.kernels.llvm.control import Arguments
 from ricorso.kernels.llvm.vector import I32, I64, Value, Vectors
-
-ROW, MIX_1, MIX_2, STEP = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F
-STATIC = 0xFFFFFFFF
+from ricorso.kernels.noise import MIX_1, MIX_2, ROW, STATIC, STEP
 
 
 def _mix(b: ir.IRBuilder, x: Value, constant) -> Value:  # type: ignore[no-untyped-def]

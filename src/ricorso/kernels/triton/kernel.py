@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import triton
 import triton.language as tl
 
+from ricorso.kernels import noise
+
 
 class Memory(NamedTuple):
     """What a kernel reads and writes; None what a cell does not have.
@@ -39,8 +41,8 @@ class Memory(NamedTuple):
 
 
 LASTING, LOADS, WORK, STORES, SUMS, CARRIED = (tl.constexpr(part) for part in range(6))
-ROW, MIX_1, MIX_2 = tl.constexpr(0x9E3779B1), tl.constexpr(0x85EBCA6B), tl.constexpr(0xC2B2AE35)
-STEP, ALL_STEPS = tl.constexpr(0x27D4EB2F), tl.constexpr(0xFFFFFFFF)
+ROW, MIX_1, MIX_2 = tl.constexpr(noise.ROW), tl.constexpr(noise.MIX_1), tl.constexpr(noise.MIX_2)
+STEP, ALL_STEPS = tl.constexpr(noise.STEP), tl.constexpr(noise.STATIC)
 
 
 @triton.constexpr_function
