@@ -22,6 +22,7 @@ from ricorso.equations.transform import (
     uses_means,
     zoneout,
 )
+from ricorso.kernels.noise import STATIC
 
 TIME, BATCH, INPUTS, HIDDEN = 6, 3, 4, 5
 
@@ -107,7 +108,7 @@ def test_recurrent_dropout_keeps_its_mask_for_the_whole_sequence():
     inner, call = call_of(cell, {RECURRENT_DROPOUT: 0.4})
     (mask,) = cell.noises
     assert isinstance(mask, StaticNoise)
-    alive = noise.uniform(5, 0, noise.STATIC, call.initial[0]) > 0.4
+    alive = noise.uniform(5, 0, STATIC, call.initial[0]) > 0.4
     assert 0 < int(alive.sum()) < alive.numel()
     assert_same(run(inner, call), lstm_steps(call, dropped=alive / 0.6))
 
