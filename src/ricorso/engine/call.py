@@ -62,12 +62,14 @@ TENSORS = tuple(field.name for field in fields(Call) if field.name not in ("reve
 class Saved:
     """What a forward run leaves for the backward run.
 
-    output: (time, batch, hidden); others: (states - 1, time, batch, hidden); columns: (time, batch, leaves * hidden).
+    output: (time, batch, hidden); others: (states - 1, time, batch, hidden); columns: (time, batch, input gates *
+    hidden), the leaves that see the input; extras: (time, batch, other leaves * hidden).
     """
 
     output: Tensor
     others: Tensor
     columns: Tensor
+    extras: Tensor
 
 
 Gradients = tuple[Tensor | None, ...]

@@ -35,7 +35,7 @@ class CompiledLayer:
         bias, recurrent_bias = _biases(cell, weights, hidden)
         self.states = [np.zeros((len(cell.states), batch, hidden), dtype) for _ in range(2)]
         self.outputs = [self.states[1][0], self.states[0][0]]
-        columns = np.zeros((batch, kernels.columns), dtype)
+        columns, extras = np.zeros((batch, shape.columns), dtype), np.zeros((batch, shape.extras), dtype)
         temporaries = np.zeros((shape.forward.schedule.temporaries, batch, hidden), dtype)
         packed = np.zeros(shape.forward.packed_words, dtype)
         if weights.weight_hh is not None:
@@ -52,9 +52,10 @@ class CompiledLayer:
         shared = {"threads": 1, "split_units": 0}
         if team.fork and packed.nbytes >= SHARED_BYTES and shape.forward.shares > 1:
             shared = {"threads": min(threads, shape.forward.shares), "split_units": 1, **team.arguments}
-        common = {**shared, "batch": batch, "columns": columns.ctypes.data, "column_stride": kernels.columns}
+        common = {**shared, "batch": batch, "columns": columns.ctypes.data, "extras": extras.ctypes.data}
         self._alive = (
-            columns, packed, packed_ih, table, bias, recurrent_bias, below, ids, signals, temporaries, parameters,
+            columns, extras, packed, packed_ih, table, bias, recurrent_bias, below, ids, signals, temporaries,
+            parameters,
         )  # fmt: skip
         self.calls: list[list[Prepared]] = []
         for parity in (0, 1):

@@ -70,7 +70,6 @@ def _common(cell: Cell, call: Call, direction: Direction) -> tuple[dict[str, int
         "reverse": int(call.reverse),
         "seed": call.seed,
         "first_step": call.first_step,
-        "column_stride": len(cell.leaves) * initial.shape[2],
         "output_stride": initial.shape[2],
     }
     return values, tuple(owned.values())
@@ -85,11 +84,13 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     hidden = call.initial.shape[2]
     steps, batch = call.inputs.shape[:2]
     new = call.initial.new_empty
-    ids, table = _tokens(cell, call)
+    by_tokens = not call.inputs.is_floating_point() and cell.product_gates and cell.input_gates
+    ids, table = (call.inputs.contiguous(), products.token_table(cell, call)) if by_tokens else (None, None)
     saved = Saved(
         output=new(steps, batch, hidden) if output is None else output,
         others=new((len(cell.states) - 1, steps, batch, hidden), dtype=COMPUTED_IN[call.dtype]),
-        columns=products.project(cell, call) if ids is None else new(steps, batch, kernels.columns),
+        columns=products.project(cell, call) if ids is None else new(steps, batch, kernels.shape.columns),
+        extras=new(steps, batch, kernels.shape.extras),
     )
     direction = kernels.shape.forward
     values, _alive = _common(cell, call, direction)
@@ -97,6 +98,7 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     values |= _addresses(
         {
             "columns": saved.columns,
+            "extras": saved.extras,
             "token_ids": ids,
             "token_table": table,
             "recurrent_bias": recurrent_bias,
@@ -108,19 +110,6 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     last = 0 if call.reverse else steps - 1
     finals = torch.cat([saved.output[last].unsqueeze(0), saved.others[:, last].to(call.dtype)])
     return saved.output, finals, saved
-
-
-def _tokens(cell: Cell, call: Call) -> tuple[Tensor | None, Tensor | None]:
-    """For token ids that kernels look up themselves, the ids and the table of what each brings."""
-    if call.inputs.is_floating_point() or not cell.product_gates or not cell.input_gates:
-        return None, None
-    assert call.weight_ih is not None
-    bias = products.input_bias(cell, call)
-    # clone, not contiguous: the transpose of a single column is contiguous already, and must not be added to.
-    table = call.weight_ih.t().clone(memory_format=torch.contiguous_format)
-    if bias is not None:
-        table += bias
-    return call.inputs.contiguous(), table
 
 
 def _recurrent_bias(cell: Cell, call: Call) -> Tensor | None:
@@ -143,7 +132,7 @@ def backward(
 ) -> Gradients:
     """Gradients in the order of `call.tensors`, None where there is none.
 
-    overwrite: the saved columns are not needed any more and may hold the gradients of the columns.
+    overwrite: the saved leaves are not needed any more and may hold their gradients.
     """
     kernels = kernels_for(cell, call)
     steps, batch, hidden = saved.output.shape
@@ -151,6 +140,7 @@ def backward(
     direction = kernels.shape.backward
     # The kernel reads a row's saved values before it writes gradients in their place, so one buffer can hold both.
     column_gradients = saved.columns if overwrite else torch.empty_like(saved.columns)
+    extra_gradients = saved.extras if overwrite else torch.empty_like(saved.extras)
     if final_gradient is None:
         state_gradients = torch.zeros(call.initial.shape, dtype=wide)
     else:
@@ -164,10 +154,12 @@ def backward(
     values |= _addresses(
         {
             "columns": saved.columns,
+            "extras": saved.extras,
             "output": saved.output,
             "others": saved.others,
             "output_gradient": output_gradient,
             "column_gradients": column_gradients,
+            "extra_gradients": extra_gradients,
             "state_gradients": state_gradients,
             "vectors": vectors,
             "sums": sums,
@@ -178,8 +170,10 @@ def backward(
         "output_gradient_row": output_gradient.stride(1),
     }
     kernels.run("backward", torch_team(), values | chosen)
-    found = products.input_gradients(cell, call, column_gradients, needs_input)
-    found |= products.recurrent_gradients(cell, call, saved.output, column_gradients, vectors)
+    found = products.input_gradients(call, column_gradients, needs_input)
+    found |= products.recurrent_gradients(
+        cell, call, saved.output, column_gradients, extra_gradients, vectors, found.get("bias_ih")
+    )
     found["parameters"] = None if call.parameters is None else sums.sum(0).to(call.dtype)
     found["initial"] = state_gradients.to(call.dtype)
     return tuple(found.get(name) for name in TENSORS)

@@ -33,10 +33,11 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
         output=new(steps, batch, hidden) if output is None else output,
         others=new(states - 1, steps, batch, hidden, dtype=COMPUTED_IN[call.dtype]),
         columns=products.project(cell, call),
+        extras=new(steps, batch, (len(cell.leaves) - len(cell.input_gates)) * hidden),
     )
     apart = len(cell.joined_biases) < len(cell.product_gates)
     bias = new(len(cell.product_gates) * hidden).zero_() if call.bias_hh is None else call.bias_hh.contiguous()
-    held = Held(saved.columns, saved.output, saved.others, bias=bias if apart else None)
+    held = Held(saved.columns, saved.extras, saved.output, saved.others, bias=bias if apart else None)
     run_stages(cell, call, forward_stages(cell), held, False)
     last = 0 if call.reverse else steps - 1
     finals = torch.cat([saved.output[last].unsqueeze(0), saved.others[:, last].to(call.dtype)])
@@ -54,7 +55,7 @@ def backward(
 ) -> Gradients:
     """Gradients in the order of `call.tensors`, None where there is none, as for signals.
 
-    overwrite: the saved columns are not needed any more and may hold the gradients of the columns.
+    overwrite: the saved leaves are not needed any more and may hold their gradients.
     """
     steps, batch, hidden = saved.output.shape
     state_gradients = call.initial.new_zeros(call.initial.shape, dtype=COMPUTED_IN[call.dtype])
@@ -62,18 +63,23 @@ def backward(
         state_gradients.copy_(final_gradient)
     vectors = saved.output.new_empty(len(cell.vectors) if cell.stores_vectors else 0, steps, batch, hidden)
     gradients = saved.columns if overwrite else torch.empty_like(saved.columns)
+    extra_gradients = saved.extras if overwrite else torch.empty_like(saved.extras)
     held = Held(
         saved.columns,
+        saved.extras,
         saved.output,
         saved.others,
         gradients=gradients,
+        extra_gradients=extra_gradients,
         output_gradient=output_gradient.contiguous(),
         state_gradients=state_gradients,
         vectors=vectors,
     )
     sums = run_stages(cell, call, backward_stages(cell), held, True)
-    found = products.input_gradients(cell, call, gradients, needs_input)
-    found |= products.recurrent_gradients(cell, call, saved.output, gradients, vectors)
+    found = products.input_gradients(call, gradients, needs_input)
+    found |= products.recurrent_gradients(
+        cell, call, saved.output, gradients, extra_gradients, vectors, found.get("bias_ih")
+    )
     found["parameters"] = None if call.parameters is None else sums.to(call.dtype)
     found["initial"] = state_gradients.to(call.dtype)
     return tuple(found.get(name) for name in TENSORS)

@@ -33,14 +33,14 @@ def _call(tensors, reverse, seed, first_step) -> Call:
     return Call(*tensors, reverse, 0 if seed is None else int(seed), first_step)  # type: ignore[call-arg]
 
 
-def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     *tensors, seed, cell, reverse, first_step, segment = arguments
     call = _call(tensors, reverse, seed, first_step)
     if segment:
         output, finals, saved = segments.forward(_CELLS[cell], call, segment)
     else:
         output, finals, saved = engine_for(call).forward(_CELLS[cell], call)
-    return output, finals, saved.others, saved.columns
+    return output, finals, saved.others, saved.columns, saved.extras
 
 
 def _run_backward(d_output, d_finals, tensors, saved, seed, cell, reverse, first_step, segment, needs, overwrite=False):
@@ -66,7 +66,7 @@ def forward_operator(
     reverse: bool,
     first_step: int,
     segment: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`fast.forward` for torch's dispatcher."""
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
     return _run_forward(*tensors, seed, cell, reverse, first_step, segment)
@@ -81,12 +81,15 @@ def _(
     steps = inputs.shape[0]
     output, finals = initial.new_empty(steps, batch, hidden), initial.new_empty(states, batch, hidden)
     if segment:
-        return output, finals, initial.new_empty(-(-steps // segment), *initial.shape), initial.new_empty(0)
+        starts = initial.new_empty(-(-steps // segment), *initial.shape)
+        return output, finals, starts, initial.new_empty(0), initial.new_empty(0)
+    columns = len(_CELLS[cell].input_gates)
     return (
         output,
         finals,
         initial.new_empty((states - 1, steps, batch, hidden), dtype=COMPUTED_IN[initial.dtype]),
-        initial.new_empty(steps, batch, len(_CELLS[cell].leaves) * hidden),
+        initial.new_empty(steps, batch, columns * hidden),
+        initial.new_empty(steps, batch, (len(_CELLS[cell].leaves) - columns) * hidden),
     )
 
 
@@ -105,6 +108,7 @@ def backward_operator(
     output: Tensor,
     others: Tensor,
     columns: Tensor,
+    extras: Tensor,
     seed: Tensor | None,
     cell: str,
     reverse: bool,
@@ -115,8 +119,8 @@ def backward_operator(
     """`fast.backward` for torch's dispatcher; gradients that do not exist are left out."""
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
     found = _run_backward(
-        output_gradient, final_gradient, tensors, (output, others, columns), seed, cell, reverse, first_step, segment,
-        needs_input,
+        output_gradient, final_gradient, tensors, (output, others, columns, extras), seed, cell, reverse, first_step,
+        segment, needs_input,
     )  # fmt: skip
     return [gradient for gradient in found if gradient is not None]
 
@@ -131,7 +135,7 @@ def _receiving(tensors, needs_input) -> list[bool]:
 @backward_operator.register_fake
 def _(
     output_gradient, final_gradient, inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial,
-    output, others, columns, seed, cell, reverse, first_step, segment, needs_input,
+    output, others, columns, extras, seed, cell, reverse, first_step, segment, needs_input,
 ):  # fmt: skip
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
     received = _receiving(tensors, needs_input)
@@ -140,16 +144,15 @@ def _(
 
 def _setup_context(ctx, inputs, output):
     *tensors, seed, cell, reverse, first_step, segment = inputs
-    out, _, others, columns = output
-    ctx.save_for_backward(*tensors, out, others, columns, seed)
+    out, _, *saved = output
+    ctx.save_for_backward(*tensors, out, *saved, seed)
     ctx.options = (cell, reverse, first_step, segment)
     ctx.set_materialize_grads(False)
 
 
 def _apart(ctx):
-    count = len(TENSORS)
-    saved = ctx.saved_tensors
-    return saved[:count], saved[count : count + 3], saved[count + 3]
+    *tensors, seed = ctx.saved_tensors
+    return tensors[: len(TENSORS)], tensors[len(TENSORS) :], seed
 
 
 def _backward_registered(ctx, d_output, d_finals, *_):

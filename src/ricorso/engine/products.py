@@ -1,5 +1,6 @@
 """The large products of a layer, over all steps at once, on any device."""
 
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -64,49 +65,40 @@ def input_bias(cell: Cell, call: Call) -> Tensor | None:
     return total
 
 
-def project(cell: Cell, call: Call) -> Tensor:
-    """Columns (time, batch, leaves * hidden_size), the first of them filled with the input parts of all gates."""
-    steps, batch = call.inputs.shape[:2]
-    width = len(cell.leaves) * call.initial.shape[2]
-    if not cell.input_gates:
-        return call.initial.new_empty(steps, batch, width)
+def token_table(cell: Cell, call: Call) -> Tensor:
+    """What each token brings to the columns, (symbols, input gates * hidden_size)."""
     assert call.weight_ih is not None
+    # clone, not contiguous: the transpose of a single column is contiguous already, and must not be added to.
+    table = call.weight_ih.t().clone(memory_format=torch.contiguous_format)
     bias = input_bias(cell, call)
-    if call.inputs.is_floating_point():
-        flat = call.inputs.reshape(steps * batch, -1)
-        if _by_onednn(flat, call.weight_ih):
-            found = _onednn(flat.contiguous(), call.weight_ih.contiguous(), bias)
-            if found.shape[1] == width:
-                return found.view(steps, batch, width)
-            columns = call.initial.new_empty(steps, batch, width)
-            _of_inputs(cell, call, columns).copy_(found)
-            return columns
-    columns = call.initial.new_empty(steps, batch, width)
-    out = _of_inputs(cell, call, columns)
+    return table if bias is None else table.add_(bias)
+
+
+def project(cell: Cell, call: Call) -> Tensor:
+    """Columns (time, batch, input gates * hidden_size), filled with the input parts."""
+    steps, batch = call.inputs.shape[:2]
+    if call.weight_ih is None:
+        return call.initial.new_empty(steps, batch, 0)
     if not call.inputs.is_floating_point():
-        table = call.weight_ih.t() if bias is None else call.weight_ih.t() + bias
-        out.copy_(table[call.inputs.reshape(-1)])
+        return token_table(cell, call)[call.inputs]
+    bias = input_bias(cell, call)
+    flat = call.inputs.reshape(steps * batch, -1)
+    if _by_onednn(flat, call.weight_ih):
+        columns = _onednn(flat.contiguous(), call.weight_ih.contiguous(), bias)
     elif bias is None:
-        torch.mm(flat, call.weight_ih.t(), out=out)
+        columns = torch.mm(flat, call.weight_ih.t())
     else:
-        torch.addmm(bias, flat, call.weight_ih.t(), out=out)
-    return columns
+        columns = torch.addmm(bias, flat, call.weight_ih.t())
+    return columns.view(steps, batch, -1)
 
 
-def _of_inputs(cell: Cell, call: Call, columns: Tensor) -> Tensor:
-    """Of columns (time, batch, leaves * hidden_size), those of the input parts, (time * batch, ...)."""
-    return columns.view(-1, columns.shape[2])[:, : len(cell.input_gates) * call.initial.shape[2]]
-
-
-def input_gradients(cell: Cell, call: Call, gradients: Tensor, needs_input: bool) -> dict[str, Tensor | None]:
+def input_gradients(call: Call, gradients: Tensor, needs_input: bool) -> dict[str, Tensor | None]:
     """Gradients of the inputs, their weights and bias from those of the columns."""
     if call.weight_ih is None:
         return {}
-    flat = _of_inputs(cell, call, gradients)
+    flat = gradients.view(-1, gradients.shape[2])
     found: dict[str, Tensor | None] = {"bias_ih": None if call.bias_ih is None else flat.sum(0)}
     if call.inputs.is_floating_point():
-        if _by_onednn(flat, call.weight_ih):
-            flat = flat.contiguous()
         found["weight_ih"] = _summed_outer(flat, call.inputs.reshape(len(flat), -1))
         if needs_input:
             found["inputs"] = _times(flat, call.weight_ih).view(call.inputs.shape)
@@ -116,46 +108,69 @@ def input_gradients(cell: Cell, call: Call, gradients: Tensor, needs_input: bool
     return found
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring product gates with the same vector, which one product serves.
+
+    extra: whether their leaves are in the extra columns; first: the first of them there; matrix: the first matrix.
+    """
+
+    extra: bool
+    first: int
+    matrix: int
+    count: int
+    vector: int
+
+
 @cache
-def _runs(cell: Cell) -> tuple[tuple[int, int, int, int], ...]:
-    """Neighbouring product gates with the same vector: (first leaf, first matrix, how many, number of the vector)."""
-    runs: list[tuple[int, int, int, int]] = []
+def _runs(cell: Cell) -> tuple[_Run, ...]:
+    runs: list[_Run] = []
+    inputs = len(cell.input_gates)
     for matrix, gate in enumerate(cell.product_gates):
         leaf, vector = cell.recurrent_leaf(gate), cell.vectors.index(cell.vector(gate))
-        if runs and runs[-1][0] + runs[-1][2] == leaf and runs[-1][3] == vector:
-            runs[-1] = (*runs[-1][:2], runs[-1][2] + 1, vector)
+        own = _Run(leaf >= inputs, leaf - inputs if leaf >= inputs else leaf, matrix, 1, vector)
+        before = runs[-1] if runs else None
+        if before and (before.extra, before.first + before.count, before.vector) == (own.extra, own.first, own.vector):
+            runs[-1] = replace(before, count=before.count + 1)
         else:
-            runs.append((leaf, matrix, 1, vector))
+            runs.append(own)
     return tuple(runs)
 
 
 def recurrent_gradients(
-    cell: Cell, call: Call, output: Tensor, gradients: Tensor, vectors: Tensor
+    cell: Cell,
+    call: Call,
+    output: Tensor,
+    gradients: Tensor,
+    extra_gradients: Tensor,
+    vectors: Tensor,
+    of_bias: Tensor | None,
 ) -> dict[str, Tensor | None]:
-    """Gradients of recurrent weights and bias from those of the columns.
+    """Gradients of recurrent weights and bias from those of the columns and extra columns.
 
     output: (time, batch, hidden_size); vectors: those that matrices multiplied, (vectors, time, batch, hidden_size),
-    of which the previous output is not used.
+    of which the previous output is not used; of_bias: the gradient of the other bias, the sum of the columns'.
     """
     if call.weight_hh is None:
         return {}
     batch, hidden = output.shape[1:]
-    flat = gradients.view(-1, gradients.shape[2])
     result = torch.empty_like(call.weight_hh, memory_format=torch.contiguous_format)
-    for leaf, matrix, count, vector in _runs(cell):
-        given = flat[:, leaf * hidden : (leaf + count) * hidden]
-        rows = result[matrix * hidden : (matrix + count) * hidden]
-        if cell.vectors[vector] == cell.states[0]:
+    biases = []
+    for run in _runs(cell):
+        source = extra_gradients if run.extra else gradients
+        given = source.view(-1, source.shape[2])[:, run.first * hidden : (run.first + run.count) * hidden]
+        rows = result[run.matrix * hidden : (run.matrix + run.count) * hidden]
+        if call.bias_hh is not None:
+            known = None if run.extra or of_bias is None else of_bias[run.first * hidden :][: run.count * hidden]
+            biases.append(given.sum(0) if known is None else known)
+        if cell.vectors[run.vector] == cell.states[0]:
             at_start, later = (given[-batch:], given[:-batch]) if call.reverse else (given[:batch], given[batch:])
             earlier = (output[1:] if call.reverse else output[:-1]).reshape(-1, hidden)
             _outer(later, earlier, rows, call.heads, add=False)
             _outer(at_start, call.initial[0], rows, call.heads, add=True)
         else:
-            _outer(given, vectors[vector].view(-1, hidden), rows, call.heads, add=False)
-    bias = None
-    if call.bias_hh is not None:
-        bias = torch.cat([flat[:, leaf * hidden : (leaf + count) * hidden].sum(0) for leaf, _, count, _ in _runs(cell)])
-    return {"weight_hh": result, "bias_hh": bias}
+            _outer(given, vectors[run.vector].view(-1, hidden), rows, call.heads, add=False)
+    return {"weight_hh": result, "bias_hh": torch.cat(biases) if biases else None}
 
 
 def _outer(gradients: Tensor, vectors: Tensor, rows: Tensor, heads: int, add: bool) -> None:

@@ -55,14 +55,14 @@ def _part(call: Call, piece: slice, initial: Tensor) -> Call:
 
 
 def forward(cell: Cell, call: Call, segment: int) -> tuple[Tensor, Tensor, Saved]:
-    """As `fast.forward`; of what is saved, `others` are the states before each segment and `columns` are empty."""
+    """As `fast.forward`; of what is saved, `others` are the states before each segment and the leaves are empty."""
     steps, batch = call.inputs.shape[:2]
     output = call.initial.new_empty(steps, batch, call.initial.shape[2])
     states, starts = call.initial, []
     for piece in _pieces(call, segment):
         starts.append(states)
         _, states, _ = engine_for(call).forward(cell, _part(call, piece, states), output[piece])
-    return output, states, Saved(output, torch.stack(starts), output.new_empty(0))
+    return output, states, Saved(output, torch.stack(starts), output.new_empty(0), output.new_empty(0))
 
 
 def backward(

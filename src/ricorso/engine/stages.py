@@ -21,10 +21,12 @@ class Held:
     """What a run reads and writes; shapes as in `kernels/triton/kernel.py`, None what a direction does not have."""
 
     columns: Tensor
+    extras: Tensor
     output: Tensor
     others: Tensor
     bias: Tensor | None = None
     gradients: Tensor | None = None
+    extra_gradients: Tensor | None = None
     output_gradient: Tensor | None = None
     state_gradients: Tensor | None = None
     vectors: Tensor | None = None
@@ -136,11 +138,17 @@ class _Run:
         if kind == "new":
             assert state is not None
             return state.unbind(0)
-        if kind == "d_leaf":
-            assert held.gradients is not None
-            return held.gradients[:, :, number * self.hidden : (number + product.count) * self.hidden].unbind(0)
-        if kind == "saved":
-            return held.columns[:, :, number * self.hidden : (number + 1) * self.hidden].unbind(0)
+        leaves = {
+            "column": held.columns,
+            "extra": held.extras,
+            "d_column": held.gradients,
+            "d_extra": held.extra_gradients,
+        }
+        if kind in leaves:
+            width = product.count if kind.startswith("d_") else 1
+            source = leaves[kind]
+            assert source is not None
+            return source[:, :, number * self.hidden : (number + width) * self.hidden].unbind(0)
         if kind == "vector":
             assert held.vectors is not None
             return held.vectors[number].unbind(0)
@@ -159,7 +167,9 @@ class _Run:
         rows, units, warps = block(stage, self.batch, self.hidden)
         memory = Memory(
             columns=held.columns,
+            extras=held.extras,
             gradients=held.gradients,
+            extra_gradients=held.extra_gradients,
             output=held.output,
             others=held.others,
             initial=self.initial,
@@ -184,7 +194,8 @@ class _Run:
                 "program": stage.program,
                 "HIDDEN": self.hidden,
                 "HEADS": call.heads,
-                "LEAVES": len(self.cell.leaves),
+                "INPUTS": len(self.cell.input_gates),
+                "EXTRAS": len(self.cell.leaves) - len(self.cell.input_gates),
                 "PARAMETERS": len(self.cell.parameters),
                 "REVERSE": call.reverse,
                 "BACKWARD": self.backward,

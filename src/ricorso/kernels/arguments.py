@@ -18,8 +18,8 @@ NAMES = (
     "steps",
     "batch",
     "reverse",  # 1: time runs from the last step to the first
-    "columns",  # stored (steps, batch, column_stride) input projections in, values saved for backward out
-    "column_stride",
+    "columns",  # stored (steps, batch, input gates * hidden) input projections in, values saved for backward out
+    "extras",  # stored (steps, batch, other leaves * hidden) values saved for backward out
     "token_ids",  # (steps, batch) int64 rows of `token_table`, or 0: use the projections in `columns`
     "token_table",  # stored (symbols, input gates * hidden)
     "recurrent_bias",  # (product gates * hidden)
@@ -39,7 +39,8 @@ NAMES = (
     "output_gradient",  # stored (steps, batch, ...) with the two strides below
     "output_gradient_step",
     "output_gradient_row",
-    "column_gradients",  # stored (steps, batch, column_stride)
+    "column_gradients",  # stored, as columns
+    "extra_gradients",  # stored, as extras
     "state_gradients",  # (states, batch, hidden): of the final states in, of the initial states out
     "vectors",  # stored (vectors, steps, batch, hidden) what recurrent matrices multiplied
     "sums",  # (threads, parameters, hidden) gradients of parameters, added to

@@ -64,10 +64,6 @@ class Compiled:
         else:
             module.whole[name](arguments)
 
-    @property
-    def columns(self) -> int:
-        return self.shape.columns
-
     def packed_input_size(self, depth: int) -> int:
         """Elements of packed input weights."""
         tile = self.shape.projection

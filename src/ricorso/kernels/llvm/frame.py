@@ -10,6 +10,13 @@ from ricorso.kernels.llvm.shape import Direction, Shape
 from ricorso.kernels.llvm.vector import I64, Value, Vectors
 from ricorso.kernels.schedule import Place
 
+_LEAVES = {
+    "column": "columns",
+    "extra": "extras",
+    "d_column": "column_gradients",
+    "d_extra": "extra_gradients",
+}
+
 
 @dataclass(frozen=True)
 class Step:
@@ -70,7 +77,7 @@ class Frame:
             return n == 0
         if kind == "temporary":
             return n in self.direction.schedule.sources
-        return kind in ("projected", "saved", "d_leaf", "vector")
+        return kind in ("projected", "vector", *_LEAVES)
 
     def address(self, place: Place, row: Value, unit: Value) -> Value:
         """The address of a place; row and unit are absolute."""
@@ -81,9 +88,10 @@ class Frame:
         at = b.add(self.step.row, row)
         if kind == "projected":
             base, index = self._source, I64(n * hidden)
-        elif kind in ("saved", "d_leaf"):
-            base = a.pointer("columns" if kind == "saved" else "column_gradients")
-            index = b.add(b.mul(at, a.integer("column_stride")), I64(n * hidden))
+        elif kind in _LEAVES:
+            base = a.pointer(_LEAVES[kind])
+            width = self.shape.extras if kind.endswith("extra") else self.shape.columns
+            index = b.add(b.mul(at, I64(width)), I64(n * hidden))
         elif kind == "old" and n == 0:
             base = self.step.previous
             index = b.mul(b.add(self.step.row_before, row), self.step.previous_stride)
@@ -119,12 +127,11 @@ class Frame:
         if not any(place[0] == "projected" for place in self.direction.schedule.inputs.values()):
             return
         at = b.add(self.step.row, row)
-        own = self.v.stored_address(a.pointer("columns"), b.mul(at, a.integer("column_stride")))
+        own = self.v.stored_address(a.pointer("columns"), b.mul(at, I64(self.shape.columns)))
         # without tokens there is nothing to read there, but any readable address will do
         place_of_id = b.select(self.has_ids, b.gep(a.pointer("token_ids"), [at], source_etype=I64), a.base)
         token = b.load(place_of_id, typ=I64)
-        size = len(self.shape.cell.input_gates) * self.shape.hidden
-        looked_up = self.v.stored_address(a.pointer("token_table"), b.mul(token, I64(size)))
+        looked_up = self.v.stored_address(a.pointer("token_table"), b.mul(token, I64(self.shape.columns)))
         self._source = b.select(self.has_ids, looked_up, own)
 
     def load(self, place: Place, row: Value, unit: Value, mask: Value | None) -> Value:

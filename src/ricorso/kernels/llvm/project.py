@@ -14,7 +14,7 @@ def emit_project(module: ir.Module, shape: Shape) -> None:
 
     def work(b: ir.IRBuilder, a: Arguments, number: Value, size: Value) -> None:
         v = shape.vectors(b)
-        depth, input_stride, stride = (a.integer(name) for name in ("input_size", "input_stride", "column_stride"))
+        depth, input_stride = a.integer("input_size"), a.integer("input_stride")
         first, last = share(b, I64(tile.count), number, size)
 
         def each(super_block: Value, _: list[Value]) -> list[Value]:
@@ -33,7 +33,7 @@ def emit_project(module: ir.Module, shape: Shape) -> None:
                 sources = [v.address(a.pointer("inputs"), b.mul(r, input_stride)) for r in own]
                 sums = product(v, [start] * rows, sources, packed, depth)
                 for n, r in enumerate(own):
-                    base = v.address(a.pointer("columns"), b.mul(r, stride))
+                    base = v.address(a.pointer("columns"), b.mul(r, I64(shape.columns)))
                     for value, (place, mask) in zip(sums[n], places, strict=True):
                         v.store(value, v.address(base, place), mask)
 

@@ -66,8 +66,13 @@ class Shape:
 
     @property
     def columns(self) -> int:
-        """Elements of one saved row."""
-        return len(self.cell.leaves) * self.hidden
+        """Elements of a row of columns."""
+        return len(self.cell.input_gates) * self.hidden
+
+    @property
+    def extras(self) -> int:
+        """Elements of a row of extra columns."""
+        return (len(self.cell.leaves) - len(self.cell.input_gates)) * self.hidden
 
     @cached_property
     def forward(self) -> Direction:

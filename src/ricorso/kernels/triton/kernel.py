@@ -15,7 +15,8 @@ from ricorso.kernels import noise
 class Memory(NamedTuple):
     """What a kernel reads and writes; None what a cell does not have.
 
-    columns, gradients: (time, batch, leaves * hidden_size); output, output_gradient: (time, batch, hidden_size);
+    columns, gradients: (time, batch, input gates * hidden_size), extras, extra_gradients: (time, batch, other leaves *
+    hidden_size); output, output_gradient: (time, batch, hidden_size);
     others: (states - 1, time, batch, hidden_size); initial, state_gradients: (states, batch, hidden_size);
     wide: initial in the type of others;
     bias: (product gates * hidden_size); parameters: (parameters, hidden_size); signals: (signals, time, batch);
@@ -24,7 +25,9 @@ class Memory(NamedTuple):
     """
 
     columns: Any
+    extras: Any
     gradients: Any
+    extra_gradients: Any
     output: Any
     others: Any
     initial: Any
@@ -155,16 +158,22 @@ def _block(
     rows,
     units,
     HIDDEN: tl.constexpr,
-    LEAVES: tl.constexpr,
+    INPUTS: tl.constexpr,
+    EXTRAS: tl.constexpr,
 ):
     """The addresses of a value of each row and unit."""
     step = batch.to(tl.int64) * HIDDEN
-    in_columns: tl.constexpr = kind == "projected" or kind == "saved" or kind == "d_leaf"
-    width: tl.constexpr = HIDDEN * LEAVES if in_columns else HIDDEN
-    if kind == "projected" or kind == "saved":
-        start = memory.columns + t * step * LEAVES + number * HIDDEN
-    elif kind == "d_leaf":
-        start = memory.gradients + t * step * LEAVES + number * HIDDEN
+    in_columns: tl.constexpr = kind == "projected" or kind == "column" or kind == "d_column"
+    in_extras: tl.constexpr = kind == "extra" or kind == "d_extra"
+    width: tl.constexpr = HIDDEN * (INPUTS if in_columns else EXTRAS if in_extras else 1)
+    if kind == "projected" or kind == "column":
+        start = memory.columns + t * step * INPUTS + number * HIDDEN
+    elif kind == "d_column":
+        start = memory.gradients + t * step * INPUTS + number * HIDDEN
+    elif kind == "extra":
+        start = memory.extras + t * step * EXTRAS + number * HIDDEN
+    elif kind == "d_extra":
+        start = memory.extra_gradients + t * step * EXTRAS + number * HIDDEN
     elif kind == "old":
         if number == 0:
             start = tl.where(first, memory.initial, memory.output + previous * step)
@@ -223,7 +232,8 @@ def _lasting(program: tl.constexpr, memory, low, high, rows, units, mask, HIDDEN
 @triton.jit
 def _loaded(
     program: tl.constexpr, memory, s, steps, batch, low, high, first_step, rows, units, mask, HIDDEN: tl.constexpr,
-    HEADS: tl.constexpr, LEAVES: tl.constexpr, REVERSE: tl.constexpr, BACKWARD: tl.constexpr, TYPE: tl.constexpr,
+    HEADS: tl.constexpr, INPUTS: tl.constexpr, EXTRAS: tl.constexpr, REVERSE: tl.constexpr, BACKWARD: tl.constexpr,
+    TYPE: tl.constexpr,
 ):  # fmt: skip
     """What a step starts from."""
     t, previous, first = _when(s, steps, REVERSE, BACKWARD)
@@ -244,7 +254,7 @@ def _loaded(
             else:
                 at = _block(
                     _field(program, LOADS, i, 0), _field(program, LOADS, i, 1), memory, t, previous, first, steps,
-                    batch, rows, units, HIDDEN, LEAVES,
+                    batch, rows, units, HIDDEN, INPUTS, EXTRAS,
                 )  # fmt: skip
             value = tl.load(at, mask=mask, other=0.0).to(TYPE)
         values = values + (value,)
@@ -280,7 +290,7 @@ def _when(s, steps, REVERSE: tl.constexpr, BACKWARD: tl.constexpr):
 @triton.jit(do_not_specialize=["begin", "end", "steps", "batch", "low", "high", "first_step"])
 def run(
     memory, begin, end, steps, batch, low, high, first_step, program: tl.constexpr, HIDDEN: tl.constexpr,
-    HEADS: tl.constexpr, LEAVES: tl.constexpr, PARAMETERS: tl.constexpr, REVERSE: tl.constexpr,
+    HEADS: tl.constexpr, INPUTS: tl.constexpr, EXTRAS: tl.constexpr, PARAMETERS: tl.constexpr, REVERSE: tl.constexpr,
     BACKWARD: tl.constexpr, ROWS: tl.constexpr, UNITS: tl.constexpr, TYPE: tl.constexpr,
 ):  # fmt: skip
     """A stage for the steps `begin` to `end` in the order in which they are done.
@@ -301,7 +311,7 @@ def run(
     if _size(program, CARRIED) > 0:
         ahead = _loaded(
             program, memory, begin, steps, batch, low, high, first_step, rows, units, mask & (begin < end), HIDDEN,
-            HEADS, LEAVES, REVERSE, BACKWARD, TYPE,
+            HEADS, INPUTS, EXTRAS, REVERSE, BACKWARD, TYPE,
         )  # fmt: skip
 
     for s in range(begin, end):
@@ -310,19 +320,19 @@ def run(
             # A step early, so that the computation need not wait for memory.
             ahead = _loaded(
                 program, memory, s + 1, steps, batch, low, high, first_step, rows, units, mask & (s + 1 < end),
-                HIDDEN, HEADS, LEAVES, REVERSE, BACKWARD, TYPE,
+                HIDDEN, HEADS, INPUTS, EXTRAS, REVERSE, BACKWARD, TYPE,
             )  # fmt: skip
         else:
             loaded = _loaded(
-                program, memory, s, steps, batch, low, high, first_step, rows, units, mask, HIDDEN, HEADS, LEAVES,
-                REVERSE, BACKWARD, TYPE,
+                program, memory, s, steps, batch, low, high, first_step, rows, units, mask, HIDDEN, HEADS, INPUTS,
+                EXTRAS, REVERSE, BACKWARD, TYPE,
             )  # fmt: skip
         values = _computed(program, lasting + states + loaded, mask, HIDDEN, TYPE)
         t, previous, first = _when(s, steps, REVERSE, BACKWARD)
         for i in tl.static_range(_size(program, STORES)):
             at = _block(
                 _field(program, STORES, i, 1), _field(program, STORES, i, 2), memory, t, previous, first, steps,
-                batch, rows, units, HIDDEN, LEAVES,
+                batch, rows, units, HIDDEN, INPUTS, EXTRAS,
             )  # fmt: skip
             value = values[_field(program, STORES, i, 0)]
             tl.store(at, tl.broadcast_to(value, (ROWS, UNITS)), mask=mask)

@@ -240,7 +240,7 @@ class _Body:
         """Whether two transposed products can be one: gradients and matrices both lie side by side."""
         (kind, number), row, n = before
         both = all(self.instructions[m].operation == "transposed" for m in (n, term[2]))
-        return both and kind == "d_leaf" and term[:2] == ((kind, number + 1), row + 1)
+        return both and kind in ("d_column", "d_extra") and term[:2] == ((kind, number + 1), row + 1)
 
     def _finish_product(self, number: int) -> None:
         """A product's value is what was multiplied on top of what its sum starts from."""
