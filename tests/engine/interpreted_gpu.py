@@ -37,7 +37,9 @@ def _on_the_gpu_engine(monkeypatch):
 def on_gpu(cell, call):
     """Outputs and final states through the kernels for GPUs."""
     seed = torch.tensor(call.seed) if cell.noises else None
-    return operator.forward(operator.register(cell), call.tensors, call.reverse, seed, call.first_step, 0)
+    return operator.forward(
+        operator.Run(operator.register(cell), call.tensors, call.sizes, call.reverse, seed, 0, call.first_step)
+    )
 
 
 def parameters_for(cell, hidden):

@@ -18,7 +18,7 @@ from problem import (
 
 from ricorso.cells import CATALOGUE
 from ricorso.engine import fast, naive, segments
-from ricorso.engine.operator import forward, forward_operator, register
+from ricorso.engine.operator import Run, forward, forward_operator, register
 from ricorso.engine.path import multiplies_bfloat16
 from ricorso.equations.transform import layer_normalised, recurrent_dropout, zoneout
 from ricorso.kernels.team import Team
@@ -50,7 +50,7 @@ def compiled(cell, segment=0):
 
     def run(call):
         seed = torch.tensor(call.seed) if cell.noises else None
-        return forward(key, call.tensors, call.reverse, seed, call.first_step, segment)
+        return forward(Run(key, call.tensors, call.sizes, call.reverse, seed, segment, call.first_step))
 
     return run
 
@@ -191,7 +191,7 @@ def test_the_registered_operator_passes_torch_own_checks(name):
     cell = CELLS[name]
     call = problem(cell, (3, 2, 4, 8), torch.float64)
     for segment in (0, 2):
-        arguments = (*call.tensors, None, register(cell), False, 0, segment)
+        arguments = (*call.tensors, None, None, register(cell), False, 0, segment)
         torch.library.opcheck(forward_operator, arguments)
 
 

@@ -112,7 +112,8 @@ def test_adjoint_is_the_derivative(cell):
     initial, parameters = call.initial.clone().requires_grad_(), call.parameters.clone().requires_grad_()
     inputs = projected.clone().requires_grad_()
     watched = replace(call, initial=initial, parameters=parameters)
-    new = one_step(cell, watched, inputs, 0, tuple(initial.unbind(0)))
+    signals = None if watched.signals is None else watched.signals[:, 0]
+    new = one_step(cell, watched, inputs, signals, 0, tuple(initial.unbind(0)))
     incoming = [draw(BATCH, HIDDEN) for _ in cell.states]
     wanted = torch.autograd.grad(
         new, (inputs, initial, parameters), incoming, materialize_grads=True, allow_unused=True

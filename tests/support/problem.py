@@ -1,9 +1,12 @@
 """Random problems for one layer in one direction, and how results are compared."""
 
+from dataclasses import replace
+
 import torch
 
 from ricorso.engine import naive
 from ricorso.engine.call import Call
+from ricorso.engine.ragged import padded_rows
 from ricorso.equations.transform import folded
 
 PLANS = {
@@ -65,6 +68,19 @@ def problem(cell, sizes, dtype, tokens=False, bias=True, reverse=False, heads=No
         reverse,
         seed=1234567890123456,
         first_step=3,
+    )
+
+
+def ragged(call, lengths):
+    """The call with sequences of so many steps, longer ones first."""
+    sizes = torch.tensor([sum(length > t for length in lengths) for t in range(max(lengths))])
+    rows = padded_rows(sizes, len(lengths))
+    inputs = call.inputs.detach().flatten(0, 1)[rows]
+    return replace(
+        call,
+        inputs=inputs.requires_grad_() if inputs.is_floating_point() else inputs,
+        signals=None if call.signals is None else call.signals.flatten(1, 2)[:, rows],
+        sizes=sizes,
     )
 
 

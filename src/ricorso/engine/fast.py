@@ -51,8 +51,7 @@ def _wide(tensor: Tensor | None, like: Tensor) -> Tensor | None:
 
 def _common(cell: Cell, call: Call, direction: Direction) -> tuple[dict[str, int], tuple[Tensor | None, ...]]:
     """Arguments that both directions share, and the tensors behind them, which must outlive the run."""
-    steps, batch = call.inputs.shape[:2]
-    initial = call.initial.contiguous()
+    initial, batch = call.initial.contiguous(), call.batch
     wide = COMPUTED_IN[call.dtype]
     owned: dict[str, Tensor | None] = {
         "weight": None if call.weight_hh is None else call.weight_hh.contiguous(),
@@ -60,13 +59,15 @@ def _common(cell: Cell, call: Call, direction: Direction) -> tuple[dict[str, int
         "signals": _wide(call.signals, initial),
         "initial": initial,
         "initial_others": initial[1:].to(wide),
+        "offsets": call.offsets,
         "packed": torch.empty(direction.packed_words, dtype=wide),
         "temporaries": torch.empty(direction.schedule.temporaries * batch * initial.shape[2], dtype=wide),
     }
     values = {
         **_addresses(owned),
-        "steps": steps,
+        "steps": call.steps,
         "batch": batch,
+        "rows": call.rows,
         "reverse": int(call.reverse),
         "seed": call.seed,
         "first_step": call.first_step,
@@ -76,21 +77,20 @@ def _common(cell: Cell, call: Call, direction: Direction) -> tuple[dict[str, int
 
 
 def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tensor, Tensor, Saved]:
-    """Outputs (time, batch, hidden), final states (states, batch, hidden), and what backward needs.
+    """Outputs (time, batch, hidden) or (rows, hidden), final states (states, batch, hidden), and what backward needs.
 
     output: contiguous memory for the outputs.
     """
     kernels = kernels_for(cell, call)
     hidden = call.initial.shape[2]
-    steps, batch = call.inputs.shape[:2]
-    new = call.initial.new_empty
+    new, leading = call.initial.new_empty, call.leading
     by_tokens = not call.inputs.is_floating_point() and cell.product_gates and cell.input_gates
     ids, table = (call.inputs.contiguous(), products.token_table(cell, call)) if by_tokens else (None, None)
     saved = Saved(
-        output=new(steps, batch, hidden) if output is None else output,
-        others=new((len(cell.states) - 1, steps, batch, hidden), dtype=COMPUTED_IN[call.dtype]),
-        columns=products.project(cell, call) if ids is None else new(steps, batch, kernels.shape.columns),
-        extras=new(steps, batch, kernels.shape.extras),
+        output=new(*leading, hidden) if output is None else output,
+        others=new((len(cell.states) - 1, *leading, hidden), dtype=COMPUTED_IN[call.dtype]),
+        columns=products.project(cell, call) if ids is None else new(*leading, kernels.shape.columns),
+        extras=new(*leading, kernels.shape.extras),
     )
     direction = kernels.shape.forward
     values, _alive = _common(cell, call, direction)
@@ -106,10 +106,8 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
             "others": saved.others,
         }
     )
-    kernels.run("forward", torch_team(), values | plan(kernels, direction, steps, batch))
-    last = 0 if call.reverse else steps - 1
-    finals = torch.cat([saved.output[last].unsqueeze(0), saved.others[:, last].to(call.dtype)])
-    return saved.output, finals, saved
+    kernels.run("forward", torch_team(), values | plan(kernels, direction, call.steps, -(-call.rows // call.steps)))
+    return saved.output, saved.finals(call), saved
 
 
 def _recurrent_bias(cell: Cell, call: Call) -> Tensor | None:
@@ -135,7 +133,7 @@ def backward(
     overwrite: the saved leaves are not needed any more and may hold their gradients.
     """
     kernels = kernels_for(cell, call)
-    steps, batch, hidden = saved.output.shape
+    hidden, leading = saved.output.shape[-1], call.leading
     wide = COMPUTED_IN[call.dtype]
     direction = kernels.shape.backward
     # The kernel reads a row's saved values before it writes gradients in their place, so one buffer can hold both.
@@ -145,11 +143,11 @@ def backward(
         state_gradients = torch.zeros(call.initial.shape, dtype=wide)
     else:
         state_gradients = final_gradient.to(wide).clone(memory_format=torch.contiguous_format)
-    if output_gradient.stride(2) != 1 and hidden > 1:
+    if output_gradient.stride(-1) != 1 and hidden > 1:
         output_gradient = output_gradient.contiguous()
-    chosen = plan(kernels, direction, steps, batch)
+    chosen = plan(kernels, direction, call.steps, -(-call.rows // call.steps))
     values, _alive = _common(cell, call, direction)
-    vectors = call.initial.new_empty(len(cell.vectors) if cell.stores_vectors else 0, steps, batch, hidden)
+    vectors = call.initial.new_empty(len(cell.vectors) if cell.stores_vectors else 0, *leading, hidden)
     sums = torch.zeros(chosen["threads"], len(cell.parameters), hidden, dtype=wide)
     values |= _addresses(
         {
@@ -165,10 +163,11 @@ def backward(
             "sums": sums,
         }
     )
-    values |= {
-        "output_gradient_step": output_gradient.stride(0),
-        "output_gradient_row": output_gradient.stride(1),
-    }
+    if call.sizes is None:
+        strides = {"step": output_gradient.stride(0), "row": output_gradient.stride(1)}
+    else:
+        strides = {"offset": output_gradient.stride(0), "row": output_gradient.stride(0)}
+    values |= {f"output_gradient_{name}": stride for name, stride in strides.items()}
     kernels.run("backward", torch_team(), values | chosen)
     found = products.input_gradients(call, column_gradients, needs_input)
     found |= products.recurrent_gradients(

@@ -107,8 +107,10 @@ class Step:
         return result if self.bias_hh is None else result + self.bias_hh[rows]
 
 
-def one_step(cell: Cell, call: Call, projected: Tensor, t: int, old: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """New states from the gates' input parts (batch, input gates * hidden_size) and the old states."""
+def one_step(
+    cell: Cell, call: Call, projected: Tensor, signals: Tensor | None, t: int, old: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    """New states from the gates' input parts (batch, input gates * hidden_size), signals and old states."""
     known: dict[str, Tensor] = {state.name: value for state, value in zip(cell.states, old, strict=True)}
     if cell.input_gates:
         for gate, x in zip(cell.input_gates, projected.chunk(len(cell.input_gates), -1), strict=True):
@@ -117,8 +119,8 @@ def one_step(cell: Cell, call: Call, projected: Tensor, t: int, old: tuple[Tenso
         assert call.parameters is not None
         known |= {p.name: value for p, value in zip(cell.parameters, call.parameters, strict=True)}
     if cell.signals:
-        assert call.signals is not None
-        known |= {s.name: values[t].unsqueeze(-1) for s, values in zip(cell.signals, call.signals, strict=True)}
+        assert signals is not None
+        known |= {s.name: values.unsqueeze(-1) for s, values in zip(cell.signals, signals, strict=True)}
     for number, symbol in enumerate(cell.noises):
         step = STATIC if isinstance(symbol, StaticNoise) else call.first_step + t
         known[symbol.name] = noise.uniform(call.seed, number, step, old[0])
@@ -126,7 +128,7 @@ def one_step(cell: Cell, call: Call, projected: Tensor, t: int, old: tuple[Tenso
 
 
 def project(cell: Cell, call: Call) -> Tensor:
-    """The input parts of all gates at all steps, (time, batch, input gates * hidden_size)."""
+    """The input parts of all gates at all steps, (time, batch, input gates * hidden_size); rows in a ragged batch."""
     assert call.weight_ih is not None
     tokens = not call.inputs.is_floating_point()
     projected = call.weight_ih.T[call.inputs] if tokens else call.inputs @ call.weight_ih.T
@@ -136,13 +138,20 @@ def project(cell: Cell, call: Call) -> Tensor:
 def run(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
     """One layer in one direction: outputs (time, batch, hidden_size), final states (states, batch, hidden_size)."""
     projected = project(cell, call)
-    old = tuple(call.initial.unbind(0))
-    steps = range(call.inputs.shape[0])
+    states = call.initial
     outputs: list[Tensor] = []
-    for t in reversed(steps) if call.reverse else steps:
-        old = one_step(cell, call, projected[t], t, old)
-        outputs.append(old[0])
+    for t in reversed(range(call.steps)) if call.reverse else range(call.steps):
+        place: int | slice = t
+        count = call.batch
+        if call.sizes is not None:
+            begin, end = (int(o) for o in call.offsets[t : t + 2])
+            place, count = slice(begin, end), end - begin
+        signals = None if call.signals is None else call.signals[:, place]
+        new = torch.stack(one_step(cell, call, projected[place], signals, t, states[:, :count].unbind(0)))
+        outputs.append(new[0])
+        states = new if count == call.batch else torch.cat([new, states[:, count:]], 1)
     if call.reverse:
         outputs.reverse()
-    output = torch.stack(outputs) if outputs else projected.new_empty(0, *call.initial.shape[1:])
-    return output, torch.stack(old)
+    if not outputs:
+        return projected.new_empty(*call.leading, call.initial.shape[2]), states
+    return torch.stack(outputs) if call.sizes is None else torch.cat(outputs), states

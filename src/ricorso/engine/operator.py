@@ -5,6 +5,7 @@ as a plain loop and differentiated by torch.
 """
 
 import json
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -29,13 +30,13 @@ def register(cell: Cell) -> str:
     return key
 
 
-def _call(tensors, reverse, seed, first_step) -> Call:
-    return Call(*tensors, reverse, 0 if seed is None else int(seed), first_step)  # type: ignore[call-arg]
+def _call(tensors, seed, sizes, reverse, first_step) -> Call:
+    return Call(*tensors, reverse, 0 if seed is None else int(seed), first_step, sizes)  # type: ignore[call-arg]
 
 
 def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    *tensors, seed, cell, reverse, first_step, segment = arguments
-    call = _call(tensors, reverse, seed, first_step)
+    *tensors, seed, sizes, cell, reverse, first_step, segment = arguments
+    call = _call(tensors, seed, sizes, reverse, first_step)
     if segment:
         output, finals, saved = segments.forward(_CELLS[cell], call, segment)
     else:
@@ -43,8 +44,10 @@ def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     return output, finals, saved.others, saved.columns, saved.extras
 
 
-def _run_backward(d_output, d_finals, tensors, saved, seed, cell, reverse, first_step, segment, needs, overwrite=False):
-    call = _call(tensors, reverse, seed, first_step)
+def _run_backward(
+    d_output, d_finals, tensors, saved, seed, sizes, cell, reverse, first_step, segment, needs, overwrite=False
+):
+    call = _call(tensors, seed, sizes, reverse, first_step)
     saved = Saved(*saved)
     if segment:
         return segments.backward(_CELLS[cell], call, saved, d_output, d_finals, needs, segment)
@@ -62,6 +65,7 @@ def forward_operator(
     signals: Tensor | None,
     initial: Tensor,
     seed: Tensor | None,
+    sizes: Tensor | None,
     cell: str,
     reverse: bool,
     first_step: int,
@@ -69,27 +73,28 @@ def forward_operator(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`fast.forward` for torch's dispatcher."""
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
-    return _run_forward(*tensors, seed, cell, reverse, first_step, segment)
+    return _run_forward(*tensors, seed, sizes, cell, reverse, first_step, segment)
 
 
 @forward_operator.register_fake
 def _(
-    inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial, seed, cell, reverse, first_step,
-    segment,
+    inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial, seed, sizes, cell, reverse,
+    first_step, segment,
 ):  # fmt: skip
-    states, batch, hidden = initial.shape
-    steps = inputs.shape[0]
-    output, finals = initial.new_empty(steps, batch, hidden), initial.new_empty(states, batch, hidden)
+    states, _, hidden = initial.shape
+    leading = inputs.shape[: 2 if sizes is None else 1]
+    output, finals = initial.new_empty(*leading, hidden), initial.new_empty(initial.shape)
     if segment:
+        steps = len(inputs if sizes is None else sizes)
         starts = initial.new_empty(-(-steps // segment), *initial.shape)
         return output, finals, starts, initial.new_empty(0), initial.new_empty(0)
     columns = len(_CELLS[cell].input_gates)
     return (
         output,
         finals,
-        initial.new_empty((states - 1, steps, batch, hidden), dtype=COMPUTED_IN[initial.dtype]),
-        initial.new_empty(steps, batch, columns * hidden),
-        initial.new_empty(steps, batch, (len(_CELLS[cell].leaves) - columns) * hidden),
+        initial.new_empty((states - 1, *leading, hidden), dtype=COMPUTED_IN[initial.dtype]),
+        initial.new_empty(*leading, columns * hidden),
+        initial.new_empty(*leading, (len(_CELLS[cell].leaves) - columns) * hidden),
     )
 
 
@@ -110,6 +115,7 @@ def backward_operator(
     columns: Tensor,
     extras: Tensor,
     seed: Tensor | None,
+    sizes: Tensor | None,
     cell: str,
     reverse: bool,
     first_step: int,
@@ -119,8 +125,8 @@ def backward_operator(
     """`fast.backward` for torch's dispatcher; gradients that do not exist are left out."""
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
     found = _run_backward(
-        output_gradient, final_gradient, tensors, (output, others, columns, extras), seed, cell, reverse, first_step,
-        segment, needs_input,
+        output_gradient, final_gradient, tensors, (output, others, columns, extras), seed, sizes, cell, reverse,
+        first_step, segment, needs_input,
     )  # fmt: skip
     return [gradient for gradient in found if gradient is not None]
 
@@ -135,7 +141,7 @@ def _receiving(tensors, needs_input) -> list[bool]:
 @backward_operator.register_fake
 def _(
     output_gradient, final_gradient, inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial,
-    output, others, columns, extras, seed, cell, reverse, first_step, segment, needs_input,
+    output, others, columns, extras, seed, sizes, cell, reverse, first_step, segment, needs_input,
 ):  # fmt: skip
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
     received = _receiving(tensors, needs_input)
@@ -143,23 +149,23 @@ def _(
 
 
 def _setup_context(ctx, inputs, output):
-    *tensors, seed, cell, reverse, first_step, segment = inputs
+    *tensors, seed, sizes, cell, reverse, first_step, segment = inputs
     out, _, *saved = output
-    ctx.save_for_backward(*tensors, out, *saved, seed)
+    ctx.save_for_backward(*tensors, out, *saved, seed, sizes)
     ctx.options = (cell, reverse, first_step, segment)
     ctx.set_materialize_grads(False)
 
 
 def _apart(ctx):
-    *tensors, seed = ctx.saved_tensors
-    return tensors[: len(TENSORS)], tensors[len(TENSORS) :], seed
+    *tensors, seed, sizes = ctx.saved_tensors
+    return tensors[: len(TENSORS)], tensors[len(TENSORS) :], seed, sizes
 
 
 def _backward_registered(ctx, d_output, d_finals, *_):
-    tensors, saved, seed = _apart(ctx)
+    tensors, saved, *shared = _apart(ctx)
 
     def run(needs):
-        found = iter(backward_operator(d_output, d_finals, *tensors, *saved, seed, *ctx.options, needs))
+        found = iter(backward_operator(d_output, d_finals, *tensors, *saved, *shared, *ctx.options, needs))
         return [next(found) if received else None for received in _receiving(tensors, needs)]
 
     if d_output is None:
@@ -168,7 +174,7 @@ def _backward_registered(ctx, d_output, d_finals, *_):
 
 
 def _nothing(output):
-    return output.new_zeros(1, 1, output.shape[2]).expand_as(output)
+    return output.new_zeros(output.shape[-1]).expand_as(output)
 
 
 def _gradients(ctx, run, tensors, d_output, d_finals):
@@ -176,13 +182,13 @@ def _gradients(ctx, run, tensors, d_output, d_finals):
         found = _differentiable_backward(ctx, d_output, d_finals)
     else:
         found = run(tensors[0].is_floating_point() and ctx.needs_input_grad[0])
-    return *found, None, None, None, None, None
+    return *found, *(None,) * 6
 
 
 def _differentiable_backward(ctx, d_output, d_finals):
-    tensors, _, seed = _apart(ctx)
+    tensors, _, seed, sizes = _apart(ctx)
     cell, reverse, first_step, _ = ctx.options
-    output, finals = naive.run(_CELLS[cell], _call(tensors, reverse, seed, first_step))
+    output, finals = naive.run(_CELLS[cell], _call(tensors, seed, sizes, reverse, first_step))
     d_finals = torch.zeros_like(finals) if d_finals is None else d_finals
     asked = [needed and t is not None for t, needed in zip(tensors, ctx.needs_input_grad, strict=False)]
     wanted = [t for t, needed in zip(tensors, asked, strict=True) if needed]
@@ -209,33 +215,45 @@ class _Eager(torch.autograd.Function):
     def backward(ctx, d_output, d_finals):
         # Nobody else sees the saved columns; unless this graph will be walked again they are free to be overwritten.
         overwrite = not torch._C._autograd._get_current_graph_task_keep_graph()
-        tensors, saved, seed = _apart(ctx)
+        tensors, saved, *shared = _apart(ctx)
         if d_output is None:
             d_output = _nothing(saved[0])
-        run = partial(_run_backward, d_output, d_finals, tensors, saved, seed, *ctx.options)
+        run = partial(_run_backward, d_output, d_finals, tensors, saved, *shared, *ctx.options)
         return _gradients(ctx, partial(run, overwrite=overwrite), tensors, d_output, d_finals)
 
 
-def forward(
-    cell: str, tensors: tuple[Tensor | None, ...], reverse: bool, seed: Tensor | None, first_step: int, segment: int
-) -> tuple[Tensor, Tensor]:
-    """Outputs and final states of one layer in one direction; tensors as in `Call.tensors`."""
-    run = forward_operator if torch.compiler.is_compiling() else _Eager.apply
-    output, finals, *_ = run(*tensors, seed, cell, reverse, first_step, segment)
+@dataclass(frozen=True)
+class Run:
+    """One layer in one direction; tensors and sizes as in `Call`, cell as `register` names it."""
+
+    cell: str
+    tensors: tuple[Tensor | None, ...]
+    sizes: Tensor | None
+    reverse: bool
+    seed: Tensor | None
+    segment: int = 0
+    first_step: int = 0
+
+    @property
+    def call(self) -> Call:
+        return _call(self.tensors, self.seed, self.sizes, self.reverse, self.first_step)
+
+
+def forward(run: Run) -> tuple[Tensor, Tensor]:
+    """Outputs and final states."""
+    operator = forward_operator if torch.compiler.is_compiling() else _Eager.apply
+    options = (run.cell, run.reverse, run.first_step, run.segment)
+    output, finals, *_ = operator(*run.tensors, run.seed, run.sizes, *options)
     return output, finals
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # which cannot see into SymPy
-def naive_forward(
-    cell: str, tensors: tuple[Tensor | None, ...], reverse: bool, seed: Tensor | None, first_step: int, segment: int
-) -> tuple[Tensor, Tensor]:
+def naive_forward(run: Run) -> tuple[Tensor, Tensor]:
     """`forward` by the oracle."""
-    return naive.run(_CELLS[cell], _call(tensors, reverse, seed, first_step))
+    return naive.run(_CELLS[run.cell], run.call)
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
-def scan_forward(
-    cell: str, tensors: tuple[Tensor | None, ...], reverse: bool, seed: Tensor | None, first_step: int, segment: int
-) -> tuple[Tensor, Tensor]:
+def scan_forward(run: Run) -> tuple[Tensor, Tensor]:
     """`forward` by a parallel scan over time."""
-    return scan.run(_CELLS[cell], _call(tensors, reverse, seed, first_step))
+    return scan.run(_CELLS[run.cell], run.call)

@@ -80,12 +80,13 @@ def choose(
     head_size: int,
     projected: bool = False,
     plain: bool = True,
+    ragged: bool = False,
 ) -> Path:
     """The fastest exact way through a stack.
 
     dtype: what it is computed in. head_size: rows of a block of the recurrent matrices. projected: the output is
     projected (LSTM), which only torch has. plain: torch's kernels compute the same, there being no heads and no dropped
-    weights or inputs.
+    weights or inputs. ragged: the input is the rows of a ragged batch.
     """
     forced = os.environ.get("RICORSO_PATH", "")
     if forced not in ("", *NAMES):
@@ -102,12 +103,12 @@ def choose(
     if torch._C._functorch.maybe_current_level() is not None:
         return Path("naive", "torch.func transforms go through the oracle, which they can see into")
     if weight.is_cuda:
-        return _on_gpu(cell, inputs, dtype, peer)
-    reason = _unsuited(inputs, weight, dtype)
+        return _on_gpu(cell, inputs, dtype, peer, ragged)
+    reason = _unsuited(inputs, weight, dtype, ragged)
     if not reason and dtype == torch.bfloat16 and head_size % 2 and cell.product_gates:
         reason = f"bfloat16 is multiplied in pairs, and a head has {head_size} units"
     if not reason:
-        if peer and forced != "llvm" and _torch_is_faster(cell, inputs, weight, dtype):
+        if peer and forced != "llvm" and not ragged and _torch_is_faster(cell, inputs, weight, dtype):
             return Path("torch", "torch's own LSTM kernel is faster at this size")
         return Path("llvm", f"kernels compiled for {cell.name}")
     if peer and inputs.numel() and (cell.name != "lstm" or _may_run_new_code()):
@@ -116,12 +117,14 @@ def choose(
     return found
 
 
-def _on_gpu(cell: Cell, inputs: Tensor, dtype: torch.dtype, peer: bool) -> Path:
+def _on_gpu(cell: Cell, inputs: Tensor, dtype: torch.dtype, peer: bool, ragged: bool) -> Path:
     if peer and inputs.numel():
         return Path("torch", "cuDNN has this cell")
     reason = gpu.unavailable()
     if not reason and dtype not in gpu.DTYPES:
         reason = f"Triton kernels do not take {dtype}"
+    if not reason and ragged:
+        reason = "Triton kernels take sequences of one length"
     if not reason and 0 in inputs.shape[:2]:
         reason = "the input is empty"
     return _plain(cell, inputs, reason) if reason else Path("triton", f"kernels compiled for {cell.name}")
@@ -135,13 +138,13 @@ def _plain(cell: Cell, inputs: Tensor, reason: str) -> Path:
     return Path("naive", reason)
 
 
-def _unsuited(inputs: Tensor, weight: Tensor, dtype: torch.dtype) -> str:
+def _unsuited(inputs: Tensor, weight: Tensor, dtype: torch.dtype, ragged: bool) -> str:
     """Why compiled kernels cannot run on these tensors; empty when they can."""
     if weight.device.type != "cpu":
         return f"compiled kernels run on CPUs, these weights are on {weight.device.type}"
     if dtype not in DTYPES:
         return f"compiled kernels take float32, float64 and bfloat16, these weights are {dtype}"
-    if inputs.shape[0] == 0 or inputs.shape[1] == 0:
+    if 0 in inputs.shape[: 1 if ragged else 2]:
         return "the input is empty"
     reason: str = _kernels_missing()
     if not reason and dtype == torch.bfloat16 and not multiplies_bfloat16():

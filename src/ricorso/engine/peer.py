@@ -27,11 +27,18 @@ class Stack(Protocol):
 
 
 def run(
-    cell: Cell, inputs: Tensor, initial: Sequence[Tensor] | Tensor, weights: list[Tensor], stack: Stack
+    cell: Cell,
+    inputs: Tensor,
+    initial: Sequence[Tensor] | Tensor,
+    weights: list[Tensor],
+    stack: Stack,
+    sizes: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
-    """A whole stack on time-major input: outputs and final states."""
+    """A whole stack on time-major input, or on the rows of a ragged batch: outputs and final states."""
     states = initial[0] if len(cell.states) == 1 else tuple(initial)
-    output, *finals = PEERS[cell.name](
-        inputs, states, weights, stack.bias, stack.num_layers, stack.dropout, stack.training, stack.bidirectional, False
-    )
+    options = (stack.bias, stack.num_layers, stack.dropout, stack.training, stack.bidirectional)
+    if sizes is None:
+        output, *finals = PEERS[cell.name](inputs, states, weights, *options, False)
+    else:
+        output, *finals = PEERS[cell.name](inputs, sizes, states, weights, *options)
     return output, list(finals)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ricorso.engine.call import Call
+from ricorso.engine.ragged import rows_before
 from ricorso.equations.cell import Cell
 
 # Below so many multiplications finding a kernel takes oneDNN longer than it gains.
@@ -75,28 +76,27 @@ def token_table(cell: Cell, call: Call) -> Tensor:
 
 
 def project(cell: Cell, call: Call) -> Tensor:
-    """Columns (time, batch, input gates * hidden_size), filled with the input parts."""
-    steps, batch = call.inputs.shape[:2]
+    """Columns (time, batch, input gates * hidden_size), filled with the input parts; rows for a ragged batch."""
     if call.weight_ih is None:
-        return call.initial.new_empty(steps, batch, 0)
+        return call.initial.new_empty(*call.leading, 0)
     if not call.inputs.is_floating_point():
         return token_table(cell, call)[call.inputs]
     bias = input_bias(cell, call)
-    flat = call.inputs.reshape(steps * batch, -1)
+    flat = call.inputs.reshape(call.rows, -1)
     if _by_onednn(flat, call.weight_ih):
         columns = _onednn(flat.contiguous(), call.weight_ih.contiguous(), bias)
     elif bias is None:
         columns = torch.mm(flat, call.weight_ih.t())
     else:
         columns = torch.addmm(bias, flat, call.weight_ih.t())
-    return columns.view(steps, batch, -1)
+    return columns.view(*call.leading, -1)
 
 
 def input_gradients(call: Call, gradients: Tensor, needs_input: bool) -> dict[str, Tensor | None]:
     """Gradients of the inputs, their weights and bias from those of the columns."""
     if call.weight_ih is None:
         return {}
-    flat = gradients.view(-1, gradients.shape[2])
+    flat = gradients.view(-1, gradients.shape[-1])
     found: dict[str, Tensor | None] = {"bias_ih": None if call.bias_ih is None else flat.sum(0)}
     if call.inputs.is_floating_point():
         found["weight_ih"] = _summed_outer(flat, call.inputs.reshape(len(flat), -1))
@@ -149,21 +149,25 @@ def recurrent_gradients(
     """Gradients of recurrent weights and bias from those of the columns and extra columns.
 
     output: (time, batch, hidden_size); vectors: those that matrices multiplied, (vectors, time, batch, hidden_size),
-    of which the previous output is not used; of_bias: the gradient of the other bias, the sum of the columns'.
+    of which the previous output is not used; rows for (time, batch) in a ragged batch. of_bias: the gradient of the
+    other bias, the sum of the columns'.
     """
     if call.weight_hh is None:
         return {}
-    batch, hidden = output.shape[1:]
+    batch, hidden = call.initial.shape[1:]
     result = torch.empty_like(call.weight_hh, memory_format=torch.contiguous_format)
     biases = []
     for run in _runs(cell):
         source = extra_gradients if run.extra else gradients
-        given = source.view(-1, source.shape[2])[:, run.first * hidden : (run.first + run.count) * hidden]
+        given = source.view(-1, source.shape[-1])[:, run.first * hidden : (run.first + run.count) * hidden]
         rows = result[run.matrix * hidden : (run.matrix + run.count) * hidden]
         if call.bias_hh is not None:
             known = None if run.extra or of_bias is None else of_bias[run.first * hidden :][: run.count * hidden]
             biases.append(given.sum(0) if known is None else known)
-        if cell.vectors[run.vector] == cell.states[0]:
+        if cell.vectors[run.vector] == cell.states[0] and call.sizes is not None:
+            earlier = torch.cat([call.initial[0], output])[rows_before(call.sizes, batch, call.reverse)]
+            _outer(given, earlier, rows, call.heads, add=False)
+        elif cell.vectors[run.vector] == cell.states[0]:
             at_start, later = (given[-batch:], given[:-batch]) if call.reverse else (given[:batch], given[batch:])
             earlier = (output[1:] if call.reverse else output[:-1]).reshape(-1, hidden)
             _outer(later, earlier, rows, call.heads, add=False)

@@ -5,12 +5,14 @@ The scan combines neighbouring steps into one, solves the sequence of half the l
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ricorso.engine import naive, noise
 from ricorso.engine.call import Call
+from ricorso.engine.ragged import last_rows, padded_rows
 from ricorso.equations.cell import Cell
 from ricorso.equations.linear import LinearForm, linear_form
 from ricorso.equations.symbols import StaticNoise
@@ -22,10 +24,40 @@ Matrix = tuple[Vector, ...]
 
 def run(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
     """Outputs and final states as `naive.run` gives them, for a cell with a linear form."""
+    if call.sizes is None:
+        new = _run(cell, call, None)
+        return new[0], torch.stack([state[0 if call.reverse else -1] for state in new])
+    rows = padded_rows(call.sizes, call.batch).to(call.inputs.device)
+    new = _run(cell, _padded(call, rows), rows)
+    packed = torch.stack([state.flatten(0, 1)[rows] for state in new])
+    running, last = (index.to(rows.device) for index in last_rows(call.sizes, call.batch, call.reverse))
+    return packed[0], call.initial.index_copy(1, running, packed[:, last])
+
+
+def _padded(call: Call, rows: Tensor) -> Call:
+    """The call on a full grid; what stands behind the ends of sequences does not matter."""
+    place = rows.new_zeros(call.steps * call.batch).index_copy(0, rows, torch.arange(len(rows), device=rows.device))
+    grid = place.view(call.steps, call.batch)
+    signals = None if call.signals is None else call.signals[:, grid]
+    return replace(call, inputs=call.inputs[grid], signals=signals, sizes=None)
+
+
+def _run(cell: Cell, call: Call, rows: Tensor | None) -> tuple[Tensor, ...]:
+    """Each state after all steps, (time, batch, hidden_size).
+
+    rows: the places in (time, batch) that count; at others the states stay what they are.
+    """
     form = linear_form(cell)
     assert form is not None
     known = _values(cell, call)
     matrix, constant = _coefficients(form, known, call)
+    if rows is not None:
+        real = torch.zeros(call.rows, 1, dtype=torch.bool, device=rows.device).index_fill(0, rows, True)
+        real = real.view(call.steps, call.batch, 1)
+        matrix = tuple(
+            tuple(torch.where(real, e, float(i == j)) for j, e in enumerate(row)) for i, row in enumerate(matrix)
+        )
+        constant = tuple(torch.where(real, e, 0.0) for e in constant)
     initial = dict(zip(cell.states, call.initial.unbind(0), strict=True))
     start = tuple(initial[state] for state in form.carried)
     if call.reverse:
@@ -39,9 +71,7 @@ def run(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
         before = tuple(entry.flip(0) for entry in before)
     old = dict(zip(form.carried, before, strict=True))
     known |= {state.name: old.get(state, torch.zeros_like(before[0])) for state in cell.states}
-    new = naive.Step(cell, known, call.weight_hh, call.bias_hh).run()
-    last = 0 if call.reverse else -1
-    return new[0], torch.stack([state[last] for state in new])
+    return naive.Step(cell, known, call.weight_hh, call.bias_hh).run()
 
 
 def scan(matrix: Matrix, constant: Vector) -> Vector:

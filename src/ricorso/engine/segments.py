@@ -4,7 +4,6 @@ With segments of K steps a run keeps T / K states and what backward needs of one
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,8 +18,8 @@ def segment_for(cell: Cell, call: Call, budget: int) -> int:
 
     Outputs are not counted: they belong to the caller.
     """
-    steps, batch = call.inputs.shape[:2]
-    row = batch * call.initial.shape[2] * call.initial.element_size()
+    steps = call.steps
+    row = -(-call.rows // max(steps, 1)) * call.initial.shape[2] * call.initial.element_size()
     each = (len(cell.leaves) + len(cell.states) - 1) * row
     if steps * each <= budget:
         return 0
@@ -39,29 +38,23 @@ def _powers(steps: int) -> Iterator[int]:
 
 def _pieces(call: Call, segment: int) -> list[slice]:
     """The segments in the order in which time runs."""
-    steps = call.inputs.shape[0]
+    steps = call.steps
     found = [slice(begin, min(begin + segment, steps)) for begin in range(0, steps, segment)]
     return found[::-1] if call.reverse else found
 
 
-def _part(call: Call, piece: slice, initial: Tensor) -> Call:
-    return replace(
-        call,
-        inputs=call.inputs[piece],
-        signals=None if call.signals is None else call.signals[:, piece],
-        initial=initial,
-        first_step=call.first_step + piece.start,
-    )
+def _rows(call: Call, piece: slice) -> slice:
+    """The rows of some steps in the first dimension of outputs."""
+    return piece if call.sizes is None else slice(int(call.offsets[piece.start]), int(call.offsets[piece.stop]))
 
 
 def forward(cell: Cell, call: Call, segment: int) -> tuple[Tensor, Tensor, Saved]:
     """As `fast.forward`; of what is saved, `others` are the states before each segment and the leaves are empty."""
-    steps, batch = call.inputs.shape[:2]
-    output = call.initial.new_empty(steps, batch, call.initial.shape[2])
+    output = call.initial.new_empty(*call.leading, call.initial.shape[2])
     states, starts = call.initial, []
     for piece in _pieces(call, segment):
         starts.append(states)
-        _, states, _ = engine_for(call).forward(cell, _part(call, piece, states), output[piece])
+        _, states, _ = engine_for(call).forward(cell, call.part(piece, states), output[_rows(call, piece)])
     return output, states, Saved(output, torch.stack(starts), output.new_empty(0), output.new_empty(0))
 
 
@@ -81,21 +74,19 @@ def backward(
         total["inputs"] = torch.empty_like(call.inputs)
     states_gradient = final_gradient
     for piece, start in reversed(list(zip(_pieces(call, segment), saved.others, strict=True))):
-        part = _part(call, piece, start)
+        part, rows = call.part(piece, start), _rows(call, piece)
         _, _, again = engine.forward(cell, part)
         found = dict(
             zip(
                 names,
-                engine.backward(
-                    cell, part, again, output_gradient[piece], states_gradient, needs_input, overwrite=True
-                ),
+                engine.backward(cell, part, again, output_gradient[rows], states_gradient, needs_input, overwrite=True),
                 strict=True,
             )
         )
         states_gradient = found.pop("initial")
         of_inputs = found.pop("inputs")
         if of_inputs is not None:
-            total["inputs"][piece] = of_inputs  # type: ignore[index]
+            total["inputs"][rows] = of_inputs  # type: ignore[index]
         for name, gradient in found.items():
             if gradient is not None:
                 so_far = total[name]

@@ -1,7 +1,8 @@
 """The block of 64-bit integers through which a kernel gets its addresses and sizes.
 
-All matrices are row-major; strides count elements. A sequence buffer has one row for each (step, batch row). "stored"
-marks what is kept in the element type of the layer; everything else is in the type that kernels compute in.
+All matrices are row-major; strides count elements. A sequence buffer has one row for each step of each sequence: the
+rows of step t are numbers offsets[t] to offsets[t + 1], sequences that last longer come first. "stored" marks what is
+kept in the element type of the layer; everything else is in the type that kernels compute in.
 """
 
 import ctypes
@@ -17,32 +18,35 @@ NAMES = (
     "split_units",  # 1: threads share the units and meet at barriers; 0: they share the batch rows
     "steps",
     "batch",
+    "offsets",  # (steps + 1) int64: where the rows of each step begin in a sequence buffer
+    "rows",  # of a sequence buffer
     "reverse",  # 1: time runs from the last step to the first
-    "columns",  # stored (steps, batch, input gates * hidden) input projections in, values saved for backward out
-    "extras",  # stored (steps, batch, other leaves * hidden) values saved for backward out
-    "token_ids",  # (steps, batch) int64 rows of `token_table`, or 0: use the projections in `columns`
+    "columns",  # stored (rows, input gates * hidden) input projections in, values saved for backward out
+    "extras",  # stored (rows, other leaves * hidden) values saved for backward out
+    "token_ids",  # (rows) int64 rows of `token_table`, or 0: use the projections in `columns`
     "token_table",  # stored (symbols, input gates * hidden)
     "recurrent_bias",  # (product gates * hidden)
     "parameters",  # (parameters, hidden)
-    "signals",  # (signals, steps, batch)
+    "signals",  # (signals, rows)
     "seed",  # of the random numbers
     "first_step",  # the number of step 0, for the random numbers
     "temporaries",  # (temporaries, batch, hidden) working memory
     "weight",  # stored (gates * hidden, depth) R, or W to be packed, as torch keeps it
     "depth",  # columns of the W that is to be packed
     "packed",  # stored R as this kernel wants it
-    "output",  # stored (steps, batch, output_stride) the first state
+    "output",  # stored (rows, output_stride) the first state
     "output_stride",
     "initial",  # stored (batch, hidden) output before the first step
     "initial_others",  # (states - 1, batch, hidden) the other states before the first step
-    "others",  # (states - 1, steps, batch, hidden) the other states
-    "output_gradient",  # stored (steps, batch, ...) with the two strides below
+    "others",  # (states - 1, rows, hidden) the other states
+    "output_gradient",  # stored, at step * first + offsets[step] * second + row * third of the strides below
     "output_gradient_step",
+    "output_gradient_offset",
     "output_gradient_row",
     "column_gradients",  # stored, as columns
     "extra_gradients",  # stored, as extras
     "state_gradients",  # (states, batch, hidden): of the final states in, of the initial states out
-    "vectors",  # stored (vectors, steps, batch, hidden) what recurrent matrices multiplied
+    "vectors",  # stored (vectors, rows, hidden) what recurrent matrices multiplied
     "sums",  # (threads, parameters, hidden) gradients of parameters, added to
     "inputs",  # (batch, input_stride) for a projection
     "input_stride",

@@ -2,16 +2,18 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from ricorso.cells import get_cell
 from ricorso.engine import peer
 from ricorso.engine.call import Call
+from ricorso.engine.operator import Run, naive_forward, scan_forward
 from ricorso.engine.operator import forward as compiled_forward
-from ricorso.engine.operator import naive_forward, scan_forward
 from ricorso.engine.path import Path, choose, wanted_dtype
 from ricorso.engine.segments import segment_for
 from ricorso.engine.stepper import LayerWeights, Stepper
@@ -19,11 +21,11 @@ from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
 from ricorso.equations.symbols import Scalar
 from ricorso.equations.transform import layer_normalised
-from ricorso.errors import ShapeError, UsageError, did_you_mean
+from ricorso.errors import UsageError
 from ricorso.layers import start
+from ricorso.layers.batch import Batch, Expected, States, read
+from ricorso.layers.packing import Packing
 from ricorso.layers.variant import rates, variants
-
-States = Tensor | tuple[Tensor, ...]
 
 
 class Recurrent(nn.Module):
@@ -45,10 +47,16 @@ class Recurrent(nn.Module):
     segment: keep states every so many steps only and compute the rest again in the backward pass; memory_budget:
     choose the segment so that what one layer keeps for the backward pass fits so many bytes.
 
-    Call: `output, states = layer(input, hx=None)`.
+    learned_start: the states before the first step (and after a reset) are parameters, where `hx` is not given.
+
+    Call: `output, states = layer(input, hx=None, lengths=None, reset=None)`.
     input: (time, batch, input_size), with batch_first (batch, time, input_size), unbatched (time, input_size); or
     token ids of an integer type without the last dimension. output: the top layer's output at every step, directions
     side by side. hx, states: (layers * directions, batch, hidden_size), a tuple of these for cells with several states.
+    lengths: of each sequence, whole numbers from 0 to time, in any order, on any device. Only real steps are computed;
+    the output is zero behind the end, states are those at the end, in both directions. A torch PackedSequence does as
+    well, and comes back. reset: booleans shaped as token ids are; a sequence goes on from new states at the marked
+    steps, as if it were several sequences (in the other direction it ends there).
     Signals of the cell follow by name, shaped as token ids are: `layer(input, dt=gaps)`; without them they are 1.
 
     Raises UsageError for wrong arguments and ShapeError for inputs that do not fit.
@@ -82,6 +90,7 @@ class Recurrent(nn.Module):
         input_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         weight_drop: float = 0.0,
+        learned_start: bool = False,
         segment: int | None = None,
         memory_budget: int | None = None,
     ) -> None:
@@ -101,6 +110,7 @@ class Recurrent(nn.Module):
         self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
         pair = zoneout if isinstance(zoneout, tuple) else (zoneout, zoneout)
         self.zoneout = (_probability("zoneout", pair[0]), _probability("zoneout", pair[-1]))
+        self.learned_start = learned_start
         self.proj_size = self._checked_projection(proj_size)
         self.heads = self._checked_heads(heads)
         for name, limit in (("segment", segment), ("memory_budget", memory_budget)):
@@ -130,6 +140,8 @@ class Recurrent(nn.Module):
             raise UsageError(f"proj_size must be a whole number below hidden_size={self.hidden_size}, not {size!r}.")
         if any((*self.zoneout, self.recurrent_dropout, self.weight_drop)):
             raise UsageError("proj_size cannot be combined with zoneout, recurrent_dropout or weight_drop.")
+        if self.learned_start:
+            raise UsageError("proj_size cannot be combined with learned_start.")
         return size
 
     def _checked_heads(self, heads: int | None) -> int:
@@ -174,18 +186,23 @@ class Recurrent(nn.Module):
                 own |= {name: (size,) for name, size in (("bias_ih", inputs), ("bias_hh", products)) if size}
             if self.proj_size:
                 own["weight_hr"] = (self.proj_size, self.hidden_size)
+            if self.learned_start:
+                own |= {f"start_{state.name}": (self.hidden_size,) for state in self.cell.states}
             for parameter in self.cell.parameters:
                 own[parameter.name] = (1,) if isinstance(parameter, Scalar) else (self.hidden_size,)
             shapes |= {f"{name}_{end}": shape for name, shape in own.items()}
         return shapes
 
     def reset_parameters(self) -> None:
-        """Draw all parameters anew, as `init` and `horizon` say."""
+        """Draw all parameters anew, as `init` and `horizon` say; learned starting states are zero at first."""
         if self.init == "torch":
             start.start_like_torch(list(self.parameters()), self.hidden_size)
-            return
-        for end in self._ends:
-            names = [name for name in self._parameter_shapes() if name.endswith(f"_{end}")]
+        for end in self._ends if self.learned_start else []:
+            for state in self.cell.states:
+                nn.init.zeros_(self.get_parameter(f"start_{state.name}_{end}"))
+        for end in self._ends if self.init == "recommended" else []:
+            states = [f"start_{state.name}_{end}" for state in self.cell.states]
+            names = [name for name in self._parameter_shapes() if name.endswith(f"_{end}") and name not in states]
             own: dict[str, Tensor] = {name.removesuffix(f"_{end}"): self.get_parameter(name) for name in names}
             projection = own.pop("weight_hr", None)
             start.start_as_recommended(self.cell, own, self.hidden_size, self.horizon)
@@ -202,37 +219,86 @@ class Recurrent(nn.Module):
         usual = {
             "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False, "proj_size": 0,
             "heads": 1, "horizon": None, "zoneout": (0.0, 0.0), "input_dropout": 0.0, "recurrent_dropout": 0.0,
-            "weight_drop": 0.0, "segment": None, "memory_budget": None,
+            "weight_drop": 0.0, "segment": None, "memory_budget": None, "learned_start": False,
         }  # fmt: skip
         return text + "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
 
-    def forward(self, input: Tensor, hx: States | None = None, **signals: Tensor) -> tuple[Tensor, States]:
-        x, batched = self._time_major(input)
-        given = self._signals(signals, x, batched)
-        dtype = wanted_dtype(self._first_weight)
-        initial = self._initial(x, hx, batched)
-        if dtype != self._first_weight.dtype:
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: States | None = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        reset: Tensor | None = None,
+        **signals: Tensor,
+    ) -> tuple[Tensor | PackedSequence, States]:
+        weight = self._first_weight
+        expected = Expected(type(self).__name__, self.cell, self.input_size, self.batch_first, weight)
+        batch = read(input, lengths, reset, expected)
+        given = batch.signals(signals)
+        starts = self._starts(batch, hx)
+        dtype = wanted_dtype(weight)
+        x = batch.x
+        if dtype != weight.dtype:
             x = x.to(dtype) if x.is_floating_point() else x
-            initial = [state.to(dtype) for state in initial]
+            starts = [state.to(dtype) for state in starts]
         variant = self._variants.of(self.training)
         plain = self.heads == 1 and not (self.training and (self.input_dropout or self.weight_drop))
         head_size = self.hidden_size // self.heads
-        self._path = choose(variant.cell, x, self._first_weight, dtype, head_size, bool(self.proj_size), plain)
+        ragged = batch.packing is not None
+        self._path = choose(variant.cell, x, weight, dtype, head_size, bool(self.proj_size), plain, ragged)
         if self._path.name == "torch":
             weights = [weight.to(dtype) for weight in self._flat_weights()]
-            x, last = peer.run(self.cell, x, initial, weights, self)
+            x, last = peer.run(self.cell, x, starts, weights, self, batch.sizes)
         else:
-            x, last = self._stack(x, initial, given, dtype)
-        if not batched:
-            x, last = x.squeeze(1), [state.squeeze(1) for state in last]
-        elif self.batch_first:
-            x = x.transpose(0, 1)
-        return x, last[0] if len(last) == 1 else tuple(last)
+            x, last = self._stack(x, starts, given, dtype, batch.packing)
+        if batch.packing is not None:
+            last = [self._by_direction(batch.packing.finals, state) for state in last]
+        elif not batch.batched:
+            last = [state.squeeze(1) for state in last]
+        return batch.restored(x), last[0] if len(last) == 1 else tuple(last)
+
+    def _starts(self, batch: Batch, hx: States | None) -> Sequence[Tensor] | Tensor:
+        """Each state before each sequence or piece of one, (layers * directions, count, size).
+
+        In one tensor where that is free.
+        """
+        ends, states = len(self._ends), len(self.cell.states)
+        sizes = [self.output_size if n == 0 else self.hidden_size for n in range(states)]
+        given = batch.initial(hx, sizes, ends)
+        packing = batch.packing
+        new = self._first_weight.new_zeros
+        if given is None and not self.learned_start:
+            count = batch.count if packing is None else len(packing.sequence)
+            if not self.proj_size:
+                return new(states, ends, count, self.hidden_size)
+            return [new(ends, count, size) for size in sizes]
+        fresh = [new(ends, 1, size) for size in sizes]
+        if self.learned_start:
+            names = [f"start_{state.name}" for state in self.cell.states]
+            fresh = [torch.stack([self._weight(f"{name}_{end}") for end in self._ends]).unsqueeze(1) for name in names]
+        if given is None:
+            given = [state.expand(-1, batch.count, -1) for state in fresh]
+        if packing is None:
+            return given
+        return [self._by_direction(packing.initial, *pair) for pair in zip(given, fresh, strict=True)]
+
+    def _by_direction(self, change: Callable[..., Tensor], *states: Tensor) -> Tensor:
+        """`change(state, ..., reverse)` for the layers of each direction, (layers * directions, ...)."""
+        count = len(self._directions)
+        found = [change(*(s[n::count] for s in states), bool(n)) for n in range(count)]
+        return found[0] if count == 1 else torch.stack(found, 1).flatten(0, 1)
 
     def _stack(
-        self, x: Tensor, initial: Sequence[Tensor] | Tensor, signals: Tensor | None, dtype: torch.dtype
+        self,
+        x: Tensor,
+        initial: Sequence[Tensor] | Tensor,
+        signals: Tensor | None,
+        dtype: torch.dtype,
+        packing: Packing | None,
     ) -> tuple[Tensor, list[Tensor]]:
-        run = {"scan": scan_forward, "naive": naive_forward}.get(
+        """All layers and directions: outputs of the last layer, and each state (layers * directions, count, size)."""
+        forward = {"scan": scan_forward, "naive": naive_forward}.get(
             self._path.name if self._path else "", compiled_forward
         )
         variant = self._variants.of(self.training)
@@ -240,31 +306,35 @@ class Recurrent(nn.Module):
         finals: list[Tensor] = []
         for layer in range(self.num_layers):
             if self.training and self.input_dropout and x.is_floating_point():
-                x = x * _locked_mask(x, self.input_dropout)
+                x = x * self._locked_mask(x, starts.shape[2], packing)
             outputs = []
             for direction in self._directions:
                 weights = self._weights(f"l{layer}{direction}", dtype)
                 seed = torch.randint(2**62, (), dtype=torch.int64) if variant.kernel.noises else None
                 tensors = (x, *weights, signals, starts[:, len(finals)])
-                segment = self._segment(variant.kernel, tensors)
-                output, final = run(variant.key, tensors, bool(direction), seed, 0, segment)
+                sizes = None if packing is None else packing.sizes
+                run = Run(variant.key, tensors, sizes, bool(direction), seed)
+                output, final = forward(replace(run, segment=self._segment(variant.kernel, run.call)))
                 outputs.append(output)
                 finals.append(final)
-            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+            x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
             if self.dropout and layer < self.num_layers - 1:
                 x = nn.functional.dropout(x, self.dropout, self.training)
         last = torch.stack(finals, 1) if len(finals) > 1 else finals[0].unsqueeze(1)
         return x, list(last.unbind(0))
 
-    def _segment(self, cell: Cell, tensors: tuple[Tensor | None, ...]) -> int:
-        steps = tensors[0].shape[0] if tensors[0] is not None else 0
+    def _segment(self, cell: Cell, call: Call) -> int:
         if not torch.is_grad_enabled():
             return 0
         if self.segment is not None:
-            return self.segment if self.segment < steps else 0
-        if self.memory_budget is not None:
-            return segment_for(cell, Call(*tensors), self.memory_budget)  # type: ignore[arg-type]
-        return 0
+            return self.segment if self.segment < call.steps else 0
+        return 0 if self.memory_budget is None else segment_for(cell, call, self.memory_budget)
+
+    def _locked_mask(self, x: Tensor, count: int, packing: Packing | None) -> Tensor:
+        """One mask for each sequence, the same at all its steps."""
+        rate = self.input_dropout
+        mask = torch.rand(count, x.shape[-1], dtype=torch.float32, device=x.device).ge(rate).to(x.dtype) / (1 - rate)
+        return mask if packing is None else packing.of_each_row(mask)
 
     def _weights(self, end: str, dtype: torch.dtype) -> tuple[Tensor | None, ...]:
         """weight_ih, weight_hh, bias_ih, bias_hh and the parameters as kernels take them, None where there is none."""
@@ -290,7 +360,7 @@ class Recurrent(nn.Module):
         return found
 
     def _flat_weights(self) -> list[Tensor]:
-        return [getattr(self, name) for name in self._parameter_shapes()]
+        return [getattr(self, name) for name in self._parameter_shapes() if not name.startswith("start_")]
 
     @property
     def all_weights(self) -> list[list[Tensor]]:
@@ -323,103 +393,6 @@ class Recurrent(nn.Module):
             self.training = training
         cell = self._variants.evaluation.kernel
         return Stepper(cell, layers, batch_size, tokens, torch_team(), torch.get_num_threads())
-
-    def _signals(self, given: dict[str, Tensor], x: Tensor, batched: bool) -> Tensor | None:
-        """(signals, time, batch), 1 where a signal is not given."""
-        known = [signal.name for signal in self.cell.signals]
-        found = []
-        for name in given:
-            if name not in known:
-                takes = f"takes {', '.join(known)}" if known else "takes no signals"
-                raise UsageError(
-                    f"'{name}' is no signal of {self.cell.name}, which {takes}.{did_you_mean(name, known)}"
-                )
-        weight = self._first_weight
-        for name in known:
-            if name not in given:
-                found.append(weight.new_ones(x.shape[:2]))
-                continue
-            value = given[name]
-            if value.requires_grad:
-                raise UsageError(f"'{name}' requires a gradient, and signals have none; detach it.")
-            value = value.to(weight.dtype)
-            if not batched:
-                value = value.unsqueeze(-1)
-            elif self.batch_first:
-                value = value.transpose(0, 1)
-            if value.shape != x.shape[:2]:
-                raise ShapeError(f"'{name}' has shape {tuple(given[name].shape)}; wanted one value for each step.")
-            found.append(value)
-        return torch.stack(found) if found else None
-
-    def _time_major(self, input: Tensor) -> tuple[Tensor, bool]:
-        tokens = not input.is_floating_point()
-        features = 0 if tokens else 1
-        if input.dim() not in (1 + features, 2 + features):
-            wanted = "token ids (time, batch) or (time)" if tokens else "(time, batch, features) or (time, features)"
-            raise ShapeError(f"`input` has {input.dim()} dimensions {tuple(input.shape)}; wanted {wanted}.")
-        if features and input.shape[-1] != self.input_size:
-            raise ShapeError(
-                f"`input` has {input.shape[-1]} features; this {type(self).__name__} was built with "
-                f"input_size={self.input_size}. Rebuild it, or check what feeds it."
-            )
-        weight = self._first_weight
-        if features and input.dtype != weight.dtype and not torch.is_autocast_enabled(input.device.type):
-            raise ShapeError(f"`input` is {input.dtype} and the weights are {weight.dtype}; convert one of the two.")
-        if input.device != weight.device:
-            raise ShapeError(f"`input` is on {input.device} and the weights on {weight.device}; move one of the two.")
-        if tokens:
-            self._check_tokens(input)
-            input = input.long()
-        elif input.dtype != weight.dtype:
-            input = input.to(weight.dtype)
-        batched = input.dim() == 2 + features
-        if not batched:
-            return input.unsqueeze(1), False
-        return (input.transpose(0, 1) if self.batch_first else input), True
-
-    def _check_tokens(self, input: Tensor) -> None:
-        if input.dtype == torch.bool or input.is_complex():
-            raise ShapeError(f"`input` is {input.dtype}; wanted features of a float type or integer token ids.")
-        if torch.compiler.is_compiling() or input.numel() == 0:
-            return
-        low, high = (int(value) for value in input.aminmax())
-        if low < 0 or high >= self.input_size:
-            raise ShapeError(
-                f"`input` holds token ids from {low} to {high}; this {type(self).__name__} was built with "
-                f"input_size={self.input_size}, so ids must be 0 to {self.input_size - 1}."
-            )
-
-    def _initial(self, x: Tensor, hx: States | None, batched: bool) -> Sequence[Tensor] | Tensor:
-        """Each state before the first step, (layers * directions, batch, size), in one tensor where that is free."""
-        states, rows = self.cell.states, self.num_layers * len(self._directions)
-        sizes = [self.output_size if n == 0 else self.hidden_size for n in range(len(states))]
-        weight = self._first_weight
-        if hx is None:
-            if not self.proj_size:
-                return weight.new_zeros(len(states), rows, x.shape[1], self.hidden_size)
-            return [weight.new_zeros(rows, x.shape[1], size) for size in sizes]
-        given = [hx] if isinstance(hx, Tensor) else list(hx)
-        if len(given) != len(states):
-            names = ", ".join(state.name for state in states)
-            raise ShapeError(f"`hx` holds {len(given)} tensors; {self.cell.name} has {len(states)} states ({names}).")
-        autocast = torch.is_autocast_enabled(weight.device.type)
-        for tensor, state, size in zip(given, states, sizes, strict=True):
-            wanted = (rows, x.shape[1], size) if batched else (rows, size)
-            if tuple(tensor.shape) != wanted:
-                raise ShapeError(f"State {state.name} of `hx` has shape {tuple(tensor.shape)}; wanted {wanted}.")
-            if (tensor.dtype != weight.dtype and not autocast) or tensor.device != weight.device:
-                raise ShapeError(
-                    f"State {state.name} of `hx` is {tensor.dtype} on {tensor.device}; the weights are "
-                    f"{weight.dtype} on {weight.device}."
-                )
-        given = [tensor.to(weight.dtype) for tensor in given]
-        return given if batched else [tensor.unsqueeze(1) for tensor in given]
-
-
-def _locked_mask(x: Tensor, rate: float) -> Tensor:
-    """One mask for each sequence of (time, batch, features), the same at all steps."""
-    return torch.rand(x.shape[1:], dtype=torch.float32, device=x.device).ge(rate).to(x.dtype) / (1 - rate)
 
 
 def _check_size(name: str, size: object) -> None:

@@ -69,18 +69,34 @@ def share(b: ir.IRBuilder, total: Value, number: Value, size: Value) -> tuple[Va
 Span = tuple[Value, Value]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one thread: every so many, so that all have as much to do when sequences end."""
+
+    builder: ir.IRBuilder
+    first: Value
+    distance: Value
+
+    def count(self, total: Value) -> Value:
+        """How many of the first `total` rows there are."""
+        b = self.builder
+        return b.sdiv(b.add(b.sub(total, self.first), b.sub(self.distance, I64(1))), self.distance)
+
+    def row(self, n: Value) -> Value:
+        """The row with number `n` of these."""
+        return self.builder.add(self.first, self.builder.mul(n, self.distance))
+
+
 def divide(
     b: ir.IRBuilder, arguments: Arguments, shares: int, granule: int, hidden: int, number: Value, size: Value
-) -> tuple[Value, Span, Span]:
+) -> tuple[Value, Span, Rows]:
     """Whether threads share the units instead of the rows, and the units and the rows of one thread."""
     by_units = b.icmp_signed("!=", arguments.integer("split_units"), I64(0))
-    batch = arguments.integer("batch")
     first, last = share(b, I64(shares), number, size)
     end = b.mul(last, I64(granule))
     end = b.select(b.icmp_signed("<", end, I64(hidden)), end, I64(hidden))
-    rows = share(b, batch, number, size)
     units = b.select(by_units, b.mul(first, I64(granule)), I64(0)), b.select(by_units, end, I64(hidden))
-    return by_units, units, (b.select(by_units, I64(0), rows[0]), b.select(by_units, batch, rows[1]))
+    return by_units, units, Rows(b, b.select(by_units, I64(0), number), b.select(by_units, I64(1), size))
 
 
 def emit_part(module: ir.Module, name: str, work: Work) -> None:

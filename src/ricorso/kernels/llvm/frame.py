@@ -20,15 +20,16 @@ _LEAVES = {
 
 @dataclass(frozen=True)
 class Step:
-    """The rows of this step and of the one before, counted over the whole sequence."""
+    """The first rows of this step and of the one before in a sequence buffer, and how many rows there are.
+
+    continuing: the rows below this number go on from the step before, the others start.
+    """
 
     t: Value
     row: Value
     row_before: Value
-    previous: Value
-    previous_stride: Value
-    old_others: Value
-    old_distance: Value
+    active: Value
+    continuing: Value
 
 
 class Frame:
@@ -40,7 +41,8 @@ class Frame:
         self.thread = thread
         self.steps, self.batch = a.integer("steps"), a.integer("batch")
         self.before = b.mul(self.batch, I64(shape.hidden))
-        self.after = b.mul(self.before, self.steps)
+        self.rows = a.integer("rows")
+        self.after = b.mul(self.rows, I64(shape.hidden))
         self.has_ids = b.icmp_signed("!=", a.integer("token_ids"), I64(0))
         self.step: Step
         self._source: Value
@@ -55,20 +57,22 @@ class Frame:
         t = b.select(reverse, b.sub(b.sub(self.steps, I64(1)), forward_s), forward_s)
         earlier = b.select(reverse, b.add(t, I64(1)), b.sub(t, I64(1)))
         start = b.icmp_signed("==", forward_s, I64(0))
-        self.step = Step(
-            t=t,
-            row=b.mul(t, self.batch),
-            row_before=b.select(start, I64(0), b.mul(earlier, self.batch)),
-            previous=b.select(start, a.pointer("initial"), a.pointer("output")),
-            previous_stride=b.select(start, I64(self.shape.hidden), a.integer("output_stride")),
-            old_others=b.select(start, a.pointer("initial_others"), a.pointer("others")),
-            old_distance=b.select(start, self.before, self.after),
-        )
+        row, active = self._extent(t)
+        row_before, active_before = self._extent(b.select(start, t, earlier))
+        self.step = Step(t, row, row_before, active, b.select(start, I64(0), active_before))
         self._keys = {}
         for n in range(len(self.shape.cell.noises)):
             for kind in ("noise", "static noise"):
                 if (kind, n) in self.direction.schedule.inputs.values():
                     self._keys[kind, n] = emit_step_key(b, a, n, None if kind == "static noise" else t)
+
+    def _extent(self, t: Value) -> tuple[Value, Value]:
+        """The first row of a step in a sequence buffer, and how many it has."""
+        b = self.b
+        begin, end = (
+            b.load(b.gep(self.a.pointer("offsets"), [b.add(t, I64(n))], source_etype=I64), typ=I64) for n in (0, 1)
+        )
+        return begin, b.sub(end, begin)
 
     def is_stored(self, place: Place) -> bool:
         """Whether a place holds elements of the layer's type."""
@@ -92,13 +96,16 @@ class Frame:
             base = a.pointer(_LEAVES[kind])
             width = self.shape.extras if kind.endswith("extra") else self.shape.columns
             index = b.add(b.mul(at, I64(width)), I64(n * hidden))
-        elif kind == "old" and n == 0:
-            base = self.step.previous
-            index = b.mul(b.add(self.step.row_before, row), self.step.previous_stride)
         elif kind == "old":
-            base = self.step.old_others
-            rows = b.mul(b.add(self.step.row_before, row), I64(hidden))
-            index = b.add(b.mul(self.step.old_distance, I64(n - 1)), rows)
+            goes_on = b.icmp_signed("<", row, self.step.continuing)
+            at_before, at_start = b.add(self.step.row_before, row), b.mul(row, I64(hidden))
+            if n == 0:
+                base = b.select(goes_on, a.pointer("output"), a.pointer("initial"))
+                index = b.select(goes_on, b.mul(at_before, a.integer("output_stride")), at_start)
+            else:
+                base = b.select(goes_on, a.pointer("others"), a.pointer("initial_others"))
+                distance = b.mul(b.select(goes_on, self.after, self.before), I64(n - 1))
+                index = b.add(distance, b.select(goes_on, b.mul(at_before, I64(hidden)), at_start))
         elif kind == "new" and n == 0:
             base, index = a.pointer("output"), b.mul(at, a.integer("output_stride"))
         elif kind == "new":
@@ -139,14 +146,15 @@ class Frame:
         if kind in ("noise", "static noise"):
             return emit_uniform(self.v, self._keys[place], row, unit)
         if kind == "signal":
-            at = self.b.add(self.b.mul(I64(n), self.b.mul(self.steps, self.batch)), self.b.add(self.step.row, row))
+            at = self.b.add(self.b.mul(I64(n), self.rows), self.b.add(self.step.row, row))
             return self.v.broadcast(self.v.address(self.a.pointer("signals"), at))
         address = self.address(place, row, unit)
         value = self.v.load_stored(address, mask) if self.is_stored(place) else self.v.load(address, mask)
         if place == ("d_new", 0):
-            received = self.b.mul(self.step.t, self.a.integer("output_gradient_step"))
-            received = self.b.add(received, self.b.mul(row, self.a.integer("output_gradient_row")))
-            place_of = self.v.stored_address(self.a.pointer("output_gradient"), self.b.add(received, unit))
+            received = unit
+            for position, stride in ((self.step.t, "step"), (self.step.row, "offset"), (row, "row")):
+                received = self.b.add(received, self.b.mul(position, self.a.integer(f"output_gradient_{stride}")))
+            place_of = self.v.stored_address(self.a.pointer("output_gradient"), received)
             value = self.b.fadd(value, self.v.load_stored(place_of, mask))
         return value
 

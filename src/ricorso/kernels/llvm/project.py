@@ -37,7 +37,7 @@ def emit_project(module: ir.Module, shape: Shape) -> None:
                     for value, (place, mask) in zip(sums[n], places, strict=True):
                         v.store(value, v.address(base, place), mask)
 
-            over_rows(b, I64(0), a.integer("batch"), range(1, tile.rows + 1), emit)
+            over_rows(b, a.integer("batch"), range(1, tile.rows + 1), emit)
             return []
 
         loop(b, first, last, each)

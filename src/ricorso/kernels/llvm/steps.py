@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from llvmlite import ir
 
-from ricorso.kernels.llvm.control import Arguments, Span, barrier, divide, emit_part, loop
+from ricorso.kernels.llvm.control import Arguments, Rows, Span, barrier, divide, emit_part, loop
 from ricorso.kernels.llvm.frame import Frame
 from ricorso.kernels.llvm.shape import Direction, PackedGroup, Shape
 from ricorso.kernels.llvm.tile import Tile, over_rows, product
@@ -69,9 +69,10 @@ def _scratch(b: ir.IRBuilder, frame: Frame, direction: Direction) -> Value | Non
 class _Emission:
     """The code of one step; values stored by earlier sweeps are known to be in memory."""
 
-    def __init__(self, frame: Frame, units: Span, rows: Span, scratch: Value | None) -> None:
+    def __init__(self, frame: Frame, units: Span, rows: Rows, scratch: Value | None) -> None:
         self.frame, self.b, self.v = frame, frame.b, frame.v
         self.units, self.rows, self.scratch = units, rows, scratch
+        self.count = rows.count(frame.step.active)
         self.schedule = frame.direction.schedule
         self.instructions = self.schedule.program.instructions
         self.done: set[int] = set()
@@ -91,23 +92,23 @@ class _Emission:
             unit, head, end = tile.place(b, super_block)
             masks = tile.masks(self.v, unit, end)
 
-            def emit(rows: int, row: Value) -> None:
-                self._products(tile, packed, super_block, head, rows, row)
+            def emit(rows: int, begin: Value) -> None:
+                self._products(tile, packed, super_block, head, rows, begin)
 
-            def finish(rows: Value, row: Value) -> None:
-                self._finish(part, tile, unit, masks, rows, row)
+            def finish(rows: Value, begin: Value) -> None:
+                self._finish(part, tile, unit, masks, rows, begin)
 
-            over_rows(b, *self.rows, range(1, tile.rows + 1), emit, finish)
+            over_rows(b, self.count, range(1, tile.rows + 1), emit, finish)
             return []
 
         loop(b, first, last, each)
         self.done |= {value for value, _ in part.sweeps[0].stores}
 
     def _products(
-        self, tile: Tile, packed: tuple[PackedGroup, ...], super_block: Value, head: Value, rows: int, row: Value
+        self, tile: Tile, packed: tuple[PackedGroup, ...], super_block: Value, head: Value, rows: int, begin: Value
     ) -> None:
         b, v = self.b, self.v
-        own = [b.add(row, I64(n)) for n in range(rows)]
+        own = [self.rows.row(b.add(begin, I64(n))) for n in range(rows)]
         zero = v.constant(0.0)
         sums = [[zero] * tile.vectors for _ in range(rows)]
         for placed in packed:
@@ -129,13 +130,15 @@ class _Emission:
             for place, value in enumerate(line):
                 v.store(value, v.address(self.scratch, I64((n * tile.vectors + place) * tile.lanes)))
 
-    def _finish(self, part: Pass, tile: Tile, unit: Value, masks: list[Value | None], rows: Value, row: Value) -> None:
+    def _finish(
+        self, part: Pass, tile: Tile, unit: Value, masks: list[Value | None], rows: Value, begin: Value
+    ) -> None:
         b, v = self.b, self.v
         chains = {number: chain for group in part.groups for number, chain in group.members}
         self.chains = chains
 
         def each(n: Value, _: list[Value]) -> list[Value]:
-            own = b.add(row, n)
+            own = self.rows.row(b.add(begin, n))
             self.frame.enter_row(own)
             for block in range(tile.blocks):
                 sums = {}
@@ -155,7 +158,8 @@ class _Emission:
         ragged = hidden % v.lanes != 0 or (self.frame.shape.heads > 1 and self.frame.shape.head_size % v.lanes != 0)
         before = set(self.done)
 
-        def each_row(row: Value, _: list[Value]) -> list[Value]:
+        def each_row(place: Value, _: list[Value]) -> list[Value]:
+            row = self.rows.row(place)
             self.frame.enter_row(row)
             self.done = set(before)
             means: dict[int, Value] = {}
@@ -180,7 +184,7 @@ class _Emission:
                 self.done |= {value for value, _ in sweep.stores}
             return []
 
-        loop(b, *self.rows, each_row)
+        loop(b, I64(0), self.count, each_row)
 
     def _sweep(
         self, sweep: Sweep, row: Value, unit: Value, mask: Value | None, sums: Mapping[int, Value],

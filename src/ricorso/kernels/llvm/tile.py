@@ -98,24 +98,22 @@ def product(v: Vectors, start: list[list[Value]], rows: list[Value], packed: Val
 
 def over_rows(
     b: ir.IRBuilder,
-    first: Value,
-    last: Value,
+    total: Value,
     heights: Sequence[int],
     emit: Callable[[int, Value], None],
     finish: Callable[[Value, Value], None] | None = None,
 ) -> None:
-    """Cover rows first..last with tiles of nearly equal height.
+    """Cover `total` rows with tiles of nearly equal height.
 
-    `emit(rows, row)` emits one tile, `finish(rows, row)` what follows a tile of any height.
+    `emit(rows, number)` emits one tile from row number `number` on, `finish(rows, number)` what follows a tile of any
+    height.
     """
     most = max(heights)
-    total = b.sub(last, first)
     tiles = b.sdiv(b.add(total, I64(most - 1)), I64(most))
 
     def body(n: Value, _: list[Value]) -> list[Value]:
         start = b.sdiv(b.mul(total, n), tiles)
         height = b.sub(b.sdiv(b.mul(total, b.add(n, I64(1))), tiles), start)
-        row = b.add(first, start)
         done = b.append_basic_block("covered")
         impossible = b.append_basic_block("impossible")
         switch = b.switch(height, impossible)
@@ -123,13 +121,13 @@ def over_rows(
             block = b.append_basic_block(f"rows{rows}")
             switch.add_case(I64(rows), block)
             b.position_at_end(block)
-            emit(rows, row)
+            emit(rows, start)
             b.branch(done)
         b.position_at_end(impossible)
         b.unreachable()
         b.position_at_end(done)
         if finish is not None:
-            finish(height, row)
+            finish(height, start)
         return []
 
     loop(b, I64(0), tiles, body)
