@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from ricorso.cells import CATALOGUE
+from ricorso.engine.stepper import LayerWeights, Stepper
 from ricorso.errors import ShapeError, UsageError
 from ricorso.kernels import available
+from ricorso.kernels.arguments import INDEX
 from ricorso.layers import LSTM, Recurrent
 
 
@@ -82,6 +84,27 @@ def test_rows_start_again_one_by_one(rows):
         assert np.array_equal(found, state)
 
 
+def test_streams_begin_where_the_layer_has_learned_to():
+    chance = np.random.default_rng(0)
+    first, second, recurrent = (chance.normal(size=(32, size)).astype(np.float32) for size in (4, 8, 8))
+    starts = chance.normal(size=(2, 2, 8)).astype(np.float32)
+    weights = [
+        LayerWeights(weight_ih, recurrent, None, None, None, start)
+        for weight_ih, start in zip((first, second), starts, strict=True)
+    ]
+    stepper = Stepper(CATALOGUE["lstm"], weights, batch_size=3)
+    first = stepper.states
+    for n, state in enumerate(first):
+        assert np.array_equal(state, np.repeat(starts[:, n, None], 3, axis=1))
+    for x in random_steps(stepper, 3):
+        stepper.step(x)
+    later = stepper.states
+    stepper.reset([0, 2])
+    for found, begin, unchanged in zip(stepper.states, first, later, strict=True):
+        assert np.array_equal(found[:, [0, 2]], begin[:, [0, 2]])
+        assert np.array_equal(found[:, 1], unchanged[:, 1])
+
+
 @pytest.mark.parametrize("tokens", [False, True])
 @pytest.mark.parametrize("cell", ["lstm", "mingru"])
 def test_only_the_rows_asked_for_are_computed(cell, tokens):
@@ -93,6 +116,7 @@ def test_only_the_rows_asked_for_are_computed(cell, tokens):
     for layer in stack.layers:
         assert (layer.states[1][:, 2:] == 9).all()
         assert (layer.states[1][:, :2] != 9).all()
+        assert [block[INDEX["batch"]] for block in getattr(layer, "_projections", [])] in ([], [2, 2])
 
 
 def test_bfloat16_layers_are_streamed_in_float32(tolerance):

@@ -125,7 +125,7 @@ class Walk:
 def test_each_stream_is_as_if_it_were_alone(cell, tokens, monkeypatch):
     monkeypatch.setattr(module, "MOST_ROWS", 3)  # so that a step takes several passes
     walk = Walk(layer_of(cell), seed=len(cell) + tokens, tokens=tokens)
-    walk.run(120)
+    walk.run(80)
     assert max(walk.streams) >= 7  # places were given away again
 
 
@@ -225,6 +225,18 @@ def test_no_stream_is_a_step_too():
     assert streams.keys.tolist() == []
 
 
+def test_a_stream_begins_where_the_layer_has_learned_to():
+    streams = Streams(layer_of("lstm"), 2)
+    streams._stack.start[:] = start = np.random.default_rng(0).normal(size=(2, 2, 8))
+    keys = [streams.join(), streams.join((np.ones((2, 8)), np.ones((2, 8))))]
+    h, c = streams.states(keys[0])
+    assert np.array_equal(np.stack([h, c], axis=1), start)
+    assert all((state == 1).all() for state in streams.states(keys[1]))
+    streams.reset(keys)
+    for n, state in enumerate(streams.states(keys)):
+        assert np.array_equal(state, np.repeat(start[:, n, None], 2, axis=1))
+
+
 def test_a_signal_not_given_is_one():
     streams = Streams(layer_of("cfc"), 3)
     a, b, c = (streams.join() for _ in range(3))
@@ -258,6 +270,18 @@ def test_a_key_is_never_given_twice():
             with pytest.raises(UsageError, match=f"No stream has the key {key}"):
                 streams.states(key)
     assert -1 not in streams
+    with pytest.raises(UsageError, match="No stream has the key -1"):
+        streams.states(-1)
+
+
+def test_streams_that_pause_cost_nothing():
+    streams = Streams(layer_of(), 5)
+    keys = [streams.join() for _ in range(5)]
+    for layer in streams._stack.layers:
+        layer.states[1][:] = 9
+    streams.step(keys[3:], np.ones((2, 3)))
+    for layer in streams._stack.layers:
+        assert (layer.states[1][:, 2:] == 9).all()
 
 
 def test_new_weights_from_where_each_stream_is():

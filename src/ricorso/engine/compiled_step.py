@@ -40,9 +40,9 @@ class CompiledLayer:
         bias, recurrent_bias = _biases(cell, weights, hidden)
         self.states = [np.zeros((len(cell.states), batch, hidden), dtype) for _ in range(2)]
         self.outputs = [self.states[1][0], self.states[0][0]]
-        columns, extras = np.zeros((batch, shape.columns), dtype), np.zeros((batch, shape.extras), dtype)
-        temporaries = np.zeros((shape.forward.schedule.temporaries, batch, hidden), dtype)
-        packed = _aligned(shape.forward.packed_words, dtype)
+        columns = np.zeros((batch, shape.columns), dtype)
+        temporaries = np.zeros((shape.inference.schedule.temporaries, batch, hidden), dtype)
+        packed = _aligned(shape.inference.packed_words, dtype)
         if weights.weight_hh is not None:
             weight_hh = np.ascontiguousarray(weights.weight_hh)
             kernels.run("pack", ALONE, {"weight": weight_hh.ctypes.data, "packed": packed.ctypes.data})
@@ -55,7 +55,7 @@ class CompiledLayer:
             table = np.ascontiguousarray(weight_ih.T + bias)
         parameters = np.zeros(0, dtype) if weights.parameters is None else np.ascontiguousarray(weights.parameters)
         self._threads = threads if team.fork else 1
-        self._shares = shape.forward.shares if packed.nbytes >= SHARED_BYTES else 1
+        self._shares = shape.inference.shares if packed.nbytes >= SHARED_BYTES else 1
         self._work = len(packed) + (0 if packed_ih is None else len(packed_ih)) + 20 * shape.columns
         self._rows = batch
         self._offsets = np.array([0, batch], np.int64)
@@ -65,10 +65,9 @@ class CompiledLayer:
             "rows": batch,
             "offsets": self._offsets.ctypes.data,
             "columns": columns.ctypes.data,
-            "extras": extras.ctypes.data,
         }
         self._alive = (
-            columns, extras, packed, packed_ih, table, bias, recurrent_bias, below, ids, signals, temporaries,
+            columns, packed, packed_ih, table, bias, recurrent_bias, below, ids, signals, temporaries,
             parameters,
         )  # fmt: skip
         self._projections: list[Arguments] = []
@@ -109,7 +108,7 @@ class CompiledLayer:
             self._steps.append(block(step))
             if self._threads > 1 and self._shares > 1:
                 calls.append((_forget_arrivals, self._steps[parity]))
-            calls.append((kernels.kernel("step"), self._steps[parity]))
+            calls.append((kernels.kernel("infer"), self._steps[parity]))
             self.calls.append(calls)
         self.resize(batch)
 

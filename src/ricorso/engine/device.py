@@ -15,9 +15,11 @@ DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "b
 
 
 class Engine(Protocol):
-    """A forward and a backward run, as in `fast`."""
+    """Runs as in `fast`."""
 
     def forward(self, cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tensor, Tensor, Saved]: ...
+
+    def infer(self, cell: Cell, call: Call) -> tuple[Tensor, Tensor]: ...
 
     def backward(
         self,

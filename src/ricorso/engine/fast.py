@@ -6,6 +6,7 @@ from torch import Tensor
 from ricorso.engine import products
 from ricorso.engine.call import COMPUTED_IN, TENSORS, Call, Gradients, Saved
 from ricorso.engine.device import DTYPES
+from ricorso.engine.packed import packed
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
 from ricorso.kernels.compiled import Compiled, compiled
@@ -82,31 +83,45 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     output: contiguous memory for the outputs.
     """
     kernels = kernels_for(cell, call)
-    hidden = call.initial.shape[2]
+    return _forward(kernels, call, output, kernels.shape.forward)
+
+
+def infer(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
+    """Outputs and final states as `forward` gives them, keeping nothing for a backward pass."""
+    kernels = kernels_for(cell, call)
+    return _forward(kernels, call, None, kernels.shape.inference)[:2]
+
+
+def _forward(
+    kernels: Compiled, call: Call, output: Tensor | None, direction: Direction
+) -> tuple[Tensor, Tensor, Saved]:
+    cell, hidden = kernels.shape.cell, kernels.shape.hidden
+    saving = direction is kernels.shape.forward
     new, leading = call.initial.new_empty, call.leading
     by_tokens = not call.inputs.is_floating_point() and cell.product_gates and cell.input_gates
     ids, table = (call.inputs.contiguous(), products.token_table(cell, call)) if by_tokens else (None, None)
+    columns = products.project(cell, call) if ids is None else new(*leading, kernels.shape.columns if saving else 0)
     saved = Saved(
         output=new(*leading, hidden) if output is None else output,
         others=new((len(cell.states) - 1, *leading, hidden), dtype=COMPUTED_IN[call.dtype]),
-        columns=products.project(cell, call) if ids is None else new(*leading, kernels.shape.columns),
-        extras=new(*leading, kernels.shape.extras),
+        columns=columns,
+        extras=new(*leading, kernels.shape.extras if saving else 0),
     )
-    direction = kernels.shape.forward
     values, _alive = _common(cell, call, direction)
     recurrent_bias = _recurrent_bias(cell, call)
-    values |= _addresses(
-        {
-            "columns": saved.columns,
-            "extras": saved.extras,
-            "token_ids": ids,
-            "token_table": table,
-            "recurrent_bias": recurrent_bias,
-            "output": saved.output,
-            "others": saved.others,
-        }
-    )
-    kernels.run("forward", torch_team(), values | plan(kernels, direction, call.steps, -(-call.rows // call.steps)))
+    given = {
+        "columns": saved.columns,
+        "extras": saved.extras,
+        "token_ids": ids,
+        "token_table": table,
+        "recurrent_bias": recurrent_bias,
+        "output": saved.output,
+        "others": saved.others,
+    }
+    if not saving:
+        given["packed"] = None if call.weight_hh is None else packed(kernels, call.weight_hh)
+    chosen = plan(kernels, direction, call.steps, -(-call.rows // call.steps))
+    kernels.run("forward" if saving else "infer", torch_team(), values | _addresses(given) | chosen)
     return saved.output, saved.finals(call), saved
 
 

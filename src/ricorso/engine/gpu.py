@@ -44,6 +44,11 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     return saved.output, finals, saved
 
 
+def infer(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
+    """Outputs and final states as `forward` gives them."""
+    return forward(cell, call)[:2]
+
+
 def backward(
     cell: Cell,
     call: Call,

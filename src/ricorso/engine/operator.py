@@ -239,9 +239,16 @@ class Run:
         return _call(self.tensors, self.seed, self.sizes, self.reverse, self.first_step)
 
 
+def _differentiated(tensors: tuple[Tensor | None, ...]) -> bool:
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+
+
 def forward(run: Run) -> tuple[Tensor, Tensor]:
     """Outputs and final states."""
-    operator = forward_operator if torch.compiler.is_compiling() else _Eager.apply
+    compiling = torch.compiler.is_compiling()
+    if not compiling and not _differentiated(run.tensors):
+        return engine_for(run.call).infer(_CELLS[run.cell], run.call)
+    operator = forward_operator if compiling else _Eager.apply
     options = (run.cell, run.reverse, run.first_step, run.segment)
     output, finals, *_ = operator(*run.tensors, run.seed, run.sizes, *options)
     return output, finals

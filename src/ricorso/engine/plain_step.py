@@ -23,7 +23,8 @@ class PlainLayer:
         self.states: list[Array] = [np.zeros(shape, weights.weight_ih.dtype) for _ in range(2)]
         self.outputs: list[Array] = [self.states[1][0], self.states[0][0]]
         self.calls: list[list[Prepared]] = [[(self._step, parity)] for parity in (0, 1)]
-        self._weights = {name: None if array is None else torch.tensor(array) for name, array in vars(weights).items()}
+        given = {name: array for name, array in vars(weights).items() if name != "start"}
+        self._weights = {name: None if array is None else torch.tensor(array) for name, array in given.items()}
         self._inputs = below if ids is None else [ids] * 2
         self._signals = signals
         self._rows = most

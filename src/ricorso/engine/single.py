@@ -5,32 +5,24 @@ made once for all steps that one backward pass walks through, as products of eve
 """
 
 import os
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ricorso.engine import naive
 from ricorso.engine.call import Call
-from ricorso.engine.device import DTYPES
-from ricorso.engine.fast import plan
 from ricorso.engine.products import _summed_outer as summed_outer
-from ricorso.engine.team import torch_team
+from ricorso.engine.single_kernels import Weights, kernels_for
 from ricorso.equations.cell import Cell
-from ricorso.equations.given import given, has_plain_products, spans
+from ricorso.equations.given import has_plain_products, spans
 from ricorso.kernels import available
-from ricorso.kernels.arguments import INDEX, Block, block
-from ricorso.kernels.compiled import compiled
-from ricorso.kernels.dense import dense
 
-Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
 # With more rows packing the weights pays, which kernels for sequences do.
 MOST_ROWS = 128
-# Below so many multiplications a second thread is not worth waking.
-_WORTH_SHARING = 1_000_000
 
 
-@cache
 def takes(cell: Cell) -> bool:
     """Whether steps of this cell can run here, on some tensors."""
     return has_plain_products(cell) and len(cell.states) <= 2 and not available.unavailable()
@@ -48,144 +40,8 @@ def suits(x: Tensor, weight: Tensor) -> bool:
         and torch._C._functorch.maybe_current_level() is None
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
+        and not torch._C._is_tracing()
     )
-
-
-class Kernels:
-    """The kernels of a cell for a number of units and an element type."""
-
-    def __init__(self, cell: Cell, dtype: torch.dtype, hidden: int) -> None:
-        name = DTYPES[dtype]
-        self.cell, self.hidden, self.size = cell, hidden, dtype.itemsize
-        self.inputs, self.leaves, self.spans = len(cell.input_gates), len(cell.leaves), spans(cell)
-        self.compiled = compiled(given(cell), name, hidden)
-        self.dense = dense(name)
-        self.nothing = torch.zeros(hidden, dtype=dtype)
-        self._template = block({"threads": 1, "steps": 1, "output_stride": hidden})
-        shape = self.compiled.shape
-        self._directions = {"forward": shape.forward, "backward": shape.backward}
-
-    def forward(self, x: Tensor, states: tuple[Tensor, ...], weights: Weights) -> tuple[tuple[Tensor, ...], Tensor]:
-        """New states, and the columns that backward needs; states as `plain` leaves them."""
-        weight_ih, weight_hh, bias_ih, bias_hh = weights
-        batch = x.shape[0]
-        columns = x.new_empty(batch, self.leaves * self.hidden)
-        self._times(columns, 0, self.inputs, x, weight_ih, 0, bias_ih, add=False)
-        for span in self.spans:
-            joins = span.leaf < self.inputs
-            self._times(columns, span.leaf, span.count, states[0], weight_hh, span.matrix, bias_hh, add=joins)
-        new = tuple(torch.empty_like(state) for state in states)
-        self._run("forward", columns, states, new, {})
-        return new, columns
-
-    def backward(
-        self, columns: Tensor, states: tuple[Tensor, ...], new: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...],
-        weight_hh: Tensor, overwrite: bool,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Gradients of the columns and of the old states, (states, batch, hidden_size).
-
-        overwrite: the columns may be written over.
-        """
-        of_columns = columns if overwrite else torch.empty_like(columns)
-        of_states = columns.new_empty(len(states), *states[0].shape)
-        for own, gradient in zip(of_states, gradients, strict=True):
-            if gradient is None:
-                own.zero_()
-            else:
-                own.copy_(gradient)
-        added = {
-            "output_gradient": self.nothing.data_ptr(),
-            "column_gradients": of_columns.data_ptr(),
-            "state_gradients": of_states.data_ptr(),
-        }
-        self._run("backward", columns, states, new, added)
-        for span in self.spans:
-            self._mix(of_states[0], of_columns, span.leaf, span.count, weight_hh, span.matrix, add=True)
-        return of_columns, of_states
-
-    def input_gradient(self, of_columns: Tensor, weight_ih: Tensor) -> Tensor:
-        """The gradient of x."""
-        found = of_columns.new_empty(of_columns.shape[0], weight_ih.shape[1])
-        self._mix(found, of_columns, 0, self.inputs, weight_ih, 0, add=False)
-        return found
-
-    def _run(
-        self, name: str, columns: Tensor, states: tuple[Tensor, ...], new: tuple[Tensor, ...], added: dict[str, int]
-    ) -> None:
-        batch, direction = columns.shape[0], self._directions[name]
-        temporaries = columns.new_empty(direction.schedule.temporaries * batch * self.hidden)
-        values = {
-            "batch": batch,
-            "rows": batch,
-            "offsets": _offsets(batch).data_ptr(),
-            "columns": columns.data_ptr(),
-            "initial": states[0].data_ptr(),
-            "initial_others": states[-1].data_ptr(),
-            "output": new[0].data_ptr(),
-            "others": new[-1].data_ptr(),
-            "temporaries": temporaries.data_ptr(),
-            **added,
-        }
-        chosen = plan(self.compiled, direction, 1, batch)
-        if chosen["threads"] > 1:
-            shared = {"steps": 1, "output_stride": self.hidden, **chosen}
-            self.compiled.run(name, torch_team(), values | shared)
-            return
-        arguments = Block.from_buffer_copy(self._template)
-        for field, value in values.items():
-            arguments[INDEX[field]] = value
-        self.compiled.kernel(name)(arguments)
-
-    def _times(
-        self, columns: Tensor, leaf: int, count: int, vectors: Tensor, weight: Tensor, matrix: int, bias: Tensor | None,
-        add: bool,
-    ) -> None:  # fmt: skip
-        """columns of some leaves = or += vectors @ some matrices of a weight, transposed, + bias."""
-        rows, depth, offset = vectors.shape[0], weight.shape[1], matrix * self.hidden * self.size
-        sizes = (rows, count * self.hidden, depth)
-        self.dense.run(
-            "times",
-            sizes,
-            (vectors.data_ptr(), vectors.stride(0)),
-            (weight.data_ptr() + offset * depth, depth),
-            (columns.data_ptr() + leaf * self.hidden * self.size, columns.shape[1]),
-            0 if bias is None else bias.data_ptr() + offset,
-            add=add,
-            team=torch_team(),
-            threads=_threads(sizes),
-        )
-
-    def _mix(
-        self, result: Tensor, columns: Tensor, leaf: int, count: int, weight: Tensor, matrix: int, add: bool
-    ) -> None:
-        """result = or += columns of some leaves @ some matrices of a weight."""
-        depth, offset = count * self.hidden, matrix * self.hidden * self.size
-        sizes = (result.shape[0], weight.shape[1], depth)
-        self.dense.run(
-            "mix",
-            sizes,
-            (columns.data_ptr() + leaf * self.hidden * self.size, columns.shape[1]),
-            (weight.data_ptr() + offset * weight.shape[1], weight.shape[1]),
-            (result.data_ptr(), result.shape[1]),
-            add=add,
-            team=torch_team(),
-            threads=_threads(sizes),
-        )
-
-
-def _threads(sizes: tuple[int, int, int]) -> int:
-    rows, units, depth = sizes
-    # a single row reads as much memory as four
-    return torch.get_num_threads() if max(rows, 4) * units * depth >= _WORTH_SHARING else 1
-
-
-kernels_for = cache(Kernels)
-
-
-@lru_cache(maxsize=256)
-def _offsets(batch: int) -> Tensor:
-    return torch.tensor([0, batch])
 
 
 def step(cell: Cell, x: Tensor, states: tuple[Tensor, ...], weights: Weights, shared: "Shared") -> tuple[Tensor, ...]:
@@ -198,9 +54,7 @@ def step(cell: Cell, x: Tensor, states: tuple[Tensor, ...], weights: Weights, sh
     return _forward(cell, x, states, weights)[0]
 
 
-def _forward(
-    cell: Cell, x: Tensor, states: tuple[Tensor, ...], weights: Weights
-) -> tuple[tuple[Tensor, ...], Tensor]:
+def _forward(cell: Cell, x: Tensor, states: tuple[Tensor, ...], weights: Weights) -> tuple[tuple[Tensor, ...], Tensor]:
     kernels = kernels_for(cell, x.dtype, states[0].shape[1])
     plain = tuple(state.contiguous() for state in states)
     dense_weights = tuple(None if weight is None else weight.contiguous() for weight in weights)
@@ -254,7 +108,9 @@ class _Meeting(torch.autograd.Function):
         if not left:
             return None, None, None, None, None
         cell = left[0][0]
-        of_columns, x, h = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in list(zip(*left, strict=True))[1:])
+        of_columns, x, h = (
+            torch.cat(parts) if len(parts) > 1 else parts[0] for parts in list(zip(*left, strict=True))[1:]
+        )
         return None, *_weight_gradients(cell, of_columns, x, h, ctx.needs_input_grad[1:])
 
 
@@ -285,24 +141,25 @@ class _Step(torch.autograd.Function):
     def forward(ctx, cell, meeting, x, weight_ih, weight_hh, bias_ih, bias_hh, *states):  # type: ignore[no-untyped-def]
         weights = weight_ih, weight_hh, bias_ih, bias_hh
         new, columns = _forward(cell, x, states, weights)
-        ctx.save_for_backward(x, *weights, *states, *new, columns)
+        # The backward step needs no new state: users may write over what they are given.
+        ctx.save_for_backward(x, *weights, *states, columns)
         ctx.cell = cell
         ctx.set_materialize_grads(False)
         return new
 
     @staticmethod
     def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
-        x, *saved = ctx.saved_tensors
-        weights, rest, cell = saved[:4], saved[4:], ctx.cell
-        count = len(cell.states)
-        states, new, columns = rest[:count], rest[count : 2 * count], rest[2 * count]
+        x, *saved, columns = ctx.saved_tensors
+        weights, states, cell = saved[:4], saved[4:], ctx.cell
+        if all(gradient is None for gradient in gradients):
+            return (None,) * len(ctx.needs_input_grad)
         if torch.is_grad_enabled():
             return None, None, *_differentiable(cell, x, weights, states, gradients, ctx.needs_input_grad[2:])
         # Nobody else sees the columns; unless this graph will be walked again they are free to be overwritten.
         overwrite = not torch._C._autograd._get_current_graph_task_keep_graph()
         kernels = kernels_for(cell, x.dtype, states[0].shape[1])
         plain = tuple(state.contiguous() for state in states)
-        of_columns, of_states = kernels.backward(columns, plain, new, gradients, weights[1].contiguous(), overwrite)
+        of_columns, of_states = kernels.backward(columns, plain, gradients, weights[1].contiguous(), overwrite)
         meeting = _meeting_of(ctx)
         if meeting is not None:
             meeting.left.setdefault(torch._C._current_graph_task_id(), []).append((cell, of_columns, x, states[0]))
@@ -310,7 +167,7 @@ class _Step(torch.autograd.Function):
         return None, None, of_x, None, None, None, None, *of_states
 
 
-def _meeting_of(ctx):  # type: ignore[no-untyped-def]
+def _meeting_of(ctx: Any) -> Any:
     """The meeting that this step's weights wait for, where this backward pass goes there."""
     if not ctx.needs_input_grad[1]:
         return None
@@ -318,10 +175,17 @@ def _meeting_of(ctx):  # type: ignore[no-untyped-def]
     return meeting if torch._C._will_engine_execute_node(meeting) else None
 
 
-def _differentiable(cell, x, weights, states, gradients, asked):  # type: ignore[no-untyped-def]
+def _differentiable(
+    cell: Cell,
+    x: Tensor,
+    weights: Sequence[Tensor | None],
+    states: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    asked: Sequence[bool],
+) -> list[Tensor | None]:
     """The same gradients by the oracle, for a backward pass that is differentiated itself."""
     with torch.enable_grad():
-        call = Call(x.unsqueeze(0), *weights, None, None, torch.stack(states))
+        call = Call(x.unsqueeze(0), *weights, None, None, torch.stack(tuple(states)))  # type: ignore[arg-type,call-arg]
         _, finals = naive.run(cell, call)
     tensors = [x, *weights, *states]
     wanted = [t for t, needed in zip(tensors, asked, strict=True) if needed and t is not None]

@@ -20,13 +20,17 @@ ALONE = Team()
 
 @dataclass(frozen=True, eq=False)
 class LayerWeights:
-    """What one layer is computed from, as in `engine.call.Call`, None where there is none."""
+    """What one layer is computed from, as in `engine.call.Call`, None where there is none.
+
+    start: (states, hidden_size) the states of a new stream, zero where it is None.
+    """
 
     weight_ih: Array | None
     weight_hh: Array | None
     bias_ih: Array | None
     bias_hh: Array | None
     parameters: Array | None
+    start: Array | None = None
 
     def like(self) -> Array:
         """Any array of the layer's type."""
@@ -51,7 +55,8 @@ class Stack:
 
     A step of parity p reads `features` (most, input_size) or `ids` (most), `signals` (signals, most), and states[p] of
     each layer, (states, most, hidden_size); it writes states[1 - p] of each layer. outputs: the top layer's by parity.
-    layers: the weights of each. team, threads: who shares the work of a step that is too long for one core.
+    start: (layers, states, hidden_size) of a new stream. layers: the weights of each. team, threads: who shares the
+    work of a step that is too long for one core.
     """
 
     def __init__(
@@ -65,12 +70,14 @@ class Stack:
         self.ids = np.zeros(most if tokens else 0, np.int64)
         self.features = np.zeros((0 if tokens else most, self.input_size), first.dtype)
         self.signals = np.ones((len(cell.signals), most), first.dtype)
+        self.start = np.zeros((len(layers), len(cell.states), self.hidden_size), first.dtype)
         prepare = self._plain if available.missing() else self._compiled
         self.layers: list[Layer] = []
         for number, weights in enumerate(layers):
             below = self.layers[-1].outputs if self.layers else [self.features] * 2
             ids = self.ids if tokens and number == 0 else None
             self.layers.append(prepare(weights, below, ids, team, threads))
+            self.start[number] = 0 if weights.start is None else weights.start
         self.calls = [[call for layer in self.layers for call in layer.calls[parity]] for parity in (0, 1)]
         self.outputs = self.layers[-1].outputs
         self._rows = most

@@ -48,6 +48,7 @@ class Stepper:
         self._inputs: NDArray[np.generic] = self.stack.ids if tokens else self.stack.features
         self._shape = self._inputs.shape
         self._parity = 0
+        self.reset()
 
     def step(self, inputs: ArrayLike, **signals: ArrayLike) -> Array:
         """Advance by one step. inputs: (batch_size, input_size) features, or (batch_size) token ids; signals by name,
@@ -87,13 +88,13 @@ class Stepper:
         row[:] = value
 
     def reset(self, rows: ArrayLike | None = None) -> None:
-        """Set all states to zero, or those of some rows: their numbers, or (batch_size) of True and False.
+        """Set all states to those of a new stream (zero, or what the layer has learned), or only those of some rows.
 
-        Raises UsageError for rows that are not there.
+        rows: their numbers, or (batch_size) of True and False. Raises UsageError for rows that are not there.
         """
-        chosen = slice(None) if rows is None else self._chosen(np.asarray(rows))
-        for layer in self.stack.layers:
-            layer.states[self._parity][:, chosen] = 0
+        chosen = slice(None) if rows is None else self._chosen(np.atleast_1d(np.asarray(rows)))
+        for layer, start in zip(self.stack.layers, self.stack.start, strict=True):
+            layer.states[self._parity][:, chosen] = start[:, None]
 
     def _chosen(self, rows: NDArray[np.generic]) -> NDArray[np.generic]:
         if rows.dtype == bool and rows.shape == (self.batch_size,):

@@ -82,8 +82,8 @@ class Streams:
     def join(self, states: Given | None = None) -> int:
         """Begin a stream and give its key.
 
-        states: where it begins (else at zero): each state, (layers, hidden_size), in a tuple as `states` and a layer's
-        call give them, or alone for a cell of one state; NumPy arrays or torch tensors.
+        states: where it begins, else at zero or where the layer has learned to: each state, (layers, hidden_size), in
+        a tuple as `states` and a layer's call give them, or alone for a cell of one state; arrays or torch tensors.
         Raises UsageError when there are `capacity` streams already, ShapeError for states of another form.
         """
         given = None if states is None else self._given(states)
@@ -98,7 +98,7 @@ class Streams:
                 place, self._opened = self._opened, self._opened + 1
             self._keys[place] = key = int(self._next_keys[place])
             self._next_keys[place] += self.capacity
-            self._states[:, :, place] = 0 if given is None else given
+            self._states[:, :, place] = self._stack.start if given is None else given
         return key
 
     def _given(self, states: Given) -> Array:
@@ -141,9 +141,10 @@ class Streams:
         return tuple(found[:, n, 0] if one else found[:, n] for n in range(found.shape[1]))
 
     def reset(self, keys: int | ArrayLike) -> None:
-        """Set the states of one or several streams to zero."""
+        """Begin one or several streams anew: set their states to those of a new stream."""
         with self._lock:
-            self._states[:, :, self._places([keys] if np.ndim(keys) == 0 else keys)] = 0
+            places = self._places([keys] if np.ndim(keys) == 0 else keys)
+            self._states[:, :, places] = self._stack.start[:, :, None]
 
     @overload
     def step(self, keys: Mapping[int, ArrayLike], /, **signals: Signal) -> dict[int, Array]: ...

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import llvmlite
@@ -20,6 +20,8 @@ from ricorso.kernels.llvm.module import MODULES, compile_object, parts
 from ricorso.kernels.llvm.shape import Shape
 from ricorso.kernels.team import Team, run_in_threads
 
+# kernel -> the module that has it
+MODULE_OF = {kernel: module for module, kernels in MODULES.items() for kernel in kernels}
 Native = Callable[..., None]
 Whole = ctypes.CFUNCTYPE(None, ctypes.POINTER(Block))
 Part = ctypes.CFUNCTYPE(None, ctypes.POINTER(Block), ctypes.c_int64, ctypes.c_int64)
@@ -38,16 +40,13 @@ class Compiled:
 
     shape: Shape
 
-    @cached_property
-    def _training(self) -> _Module:
-        return _load(self.shape, "training")
-
-    @cached_property
-    def _stream(self) -> _Module:
-        return _load(self.shape, "stream")
+    _loaded: dict[str, _Module] = field(default_factory=dict, repr=False)
 
     def _module(self, kernel: str) -> _Module:
-        return self._training if kernel in MODULES["training"] else self._stream
+        name = MODULE_OF[kernel]
+        if name not in self._loaded:
+            self._loaded[name] = _load(self.shape, name)
+        return self._loaded[name]
 
     def kernel(self, name: str) -> Native:
         """The kernel itself, to be called with an argument block."""
@@ -59,7 +58,7 @@ class Compiled:
         threads = values.get("threads", 1)
         module = self._module(name)
         if threads > 1 and not team.fork:
-            for part in {**MODULES["training"], **MODULES["stream"]}[name]:
+            for part in MODULES[MODULE_OF[name]][name]:
                 run_in_threads(module.part[part], arguments, threads)
         else:
             module.whole[name](arguments)

@@ -17,8 +17,8 @@ from ricorso.kernels.schedule import Place, Schedule, schedule
 
 
 @cache
-def forward_schedule(cell: Cell) -> Schedule:
-    """One step forward."""
+def forward_schedule(cell: Cell, saving: bool = True) -> Schedule:
+    """One step forward; without `saving`, nothing is kept for the backward pass."""
     places = _common(cell)
     # Where there are no products, input parts lie where they are saved, and stay there.
     kind = "projected" if cell.product_gates else "column"
@@ -28,7 +28,7 @@ def forward_schedule(cell: Cell) -> Schedule:
     places |= {f"new_{state.name}": ("new", n) for n, state in enumerate(cell.states)}
     places |= {f"saved_{leaf.name}": leaf_place(cell, n) for n, leaf in enumerate(cell.leaves)}
     aliases = {("column", n): ("projected", n) for n in range(len(cell.input_gates))}
-    return schedule(forward_program(cell), places.__getitem__, aliases if cell.product_gates else {})
+    return schedule(forward_program(cell, saving), places.__getitem__, aliases if cell.product_gates else {})
 
 
 @cache

@@ -64,13 +64,14 @@ def saved_symbols(cell: Cell) -> tuple[sp.Symbol, ...]:
     return tuple(kept(leaf) for leaf in cell.leaves)
 
 
-def forward_program(cell: Cell) -> Program:
+def forward_program(cell: Cell, saving: bool = True) -> Program:
     """Input parts, biases, old states, parameters, signals and noises in.
 
-    Outputs: new states (`new_<state>`) and `saved_<leaf>`.
+    Outputs: new states (`new_<state>`) and, if `saving`, `saved_<leaf>`.
     """
     outputs = [(f"new_{state.name}", state.new) for state in cell.states]
-    outputs += [(f"saved_{leaf.name}", kept) for leaf, kept in zip(cell.leaves, saved_symbols(cell), strict=True)]
+    if saving:
+        outputs += [(f"saved_{leaf.name}", kept) for leaf, kept in zip(cell.leaves, saved_symbols(cell), strict=True)]
     # A product reads its vector in the type of the output, which the other states are not kept in.
     wide = {symbol for state in cell.states[1:] for symbol in (state, state.new)}
     return _compile(elementary(cell), outputs, wide)

@@ -1,4 +1,4 @@
-"""Modules of machine code for a shape: one for training, one for streams."""
+"""Modules of machine code for a shape: for training, for inference, and what streams need besides."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,13 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "forward": ("pack_forward", "steps_forward"),
         "backward": ("pack_backward", "steps_backward"),
     },
+    "inference": {
+        "pack": ("pack_inference",),
+        "infer": ("steps_inference",),
+    },
     "stream": {
         "pack_input": ("pack_input",),
-        "pack": ("pack_forward",),
         "project": ("project",),
-        "step": ("steps_forward",),
     },
 }
 
@@ -42,6 +44,9 @@ def compile_object(shape: Shape, name: str) -> bytes:
     if "pack_forward" in wanted:
         emit_pack(module, "pack_forward", shape, shape.forward)
         emit_steps(module, "steps_forward", shape, shape.forward, backward=False)
+    if "pack_inference" in wanted:
+        emit_pack(module, "pack_inference", shape, shape.inference)
+        emit_steps(module, "steps_inference", shape, shape.inference, backward=False)
     if "pack_backward" in wanted:
         emit_pack(module, "pack_backward", shape, shape.backward)
         emit_steps(module, "steps_backward", shape, shape.backward, backward=True)

@@ -79,6 +79,11 @@ class Shape:
         return self._direction(forward_schedule(self.cell))
 
     @cached_property
+    def inference(self) -> Direction:
+        """Forward, keeping nothing for the backward pass."""
+        return self._direction(forward_schedule(self.cell, saving=False))
+
+    @cached_property
     def backward(self) -> Direction:
         return self._direction(backward_schedule(self.cell))
 
