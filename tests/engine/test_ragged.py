@@ -7,9 +7,9 @@ import torch
 from problem import assert_close, assert_equals_oracle, kernel_cell, oracle, problem, ragged, results, use_plan
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import fast, naive, scan
+from ricorso.engine import fast, naive, products, scan
 from ricorso.engine.operator import Run, forward, forward_operator, register
-from ricorso.engine.ragged import even_offsets, lengths_of, offsets_of, rows_before, sequence_of_row
+from ricorso.engine.ragged import before_each_row, even_offsets, lengths_of, offsets_of, sequence_of_row
 from ricorso.equations.linear import linear
 from ricorso.equations.transform import recurrent_dropout, zoneout
 
@@ -39,8 +39,11 @@ def test_rows_know_their_sequence_and_the_row_before():
     assert offsets_of(sizes).tolist() == [0, 3, 5, 7, 8]
     assert lengths_of(sizes, 4).tolist() == [4, 3, 1, 0]
     assert sequence_of_row(sizes).tolist() == [0, 1, 2, 0, 1, 0, 1, 0]
-    assert rows_before(sizes, 4, reverse=False).tolist() == [0, 1, 2, 4, 5, 7, 8, 9]
-    assert rows_before(sizes, 4, reverse=True).tolist() == [7, 8, 2, 9, 10, 11, 1, 0]
+    states, initial = torch.arange(8.0).unsqueeze(1), -torch.arange(1.0, 5.0).unsqueeze(1)
+    before = before_each_row(states, initial, sizes, reverse=False)
+    assert before.squeeze(1).tolist() == [-1, -2, -3, 0, 1, 3, 4, 5]
+    before = before_each_row(states, initial, sizes, reverse=True)
+    assert before.squeeze(1).tolist() == [3, 4, -3, 5, 6, 7, -2, -1]
     assert even_offsets(3, 2).tolist() == [0, 2, 4, 6]
     assert even_offsets(3, 0).tolist() == [0, 0, 0, 0]
 
@@ -103,6 +106,14 @@ def test_few_and_even_lengths(lengths):
     cell = CELLS["lstm"]
     call = ragged_problem(cell, lengths=lengths)
     assert_close(results(compiled(cell), call), oracle(cell, call), 1e-11)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_of_weights_piece_by_piece(reverse, monkeypatch):
+    monkeypatch.setattr(products, "_ROWS_AT_ONCE", 5)
+    for name in ("gru", "slstm"):
+        call = ragged_problem(CELLS[name], reverse=reverse)
+        assert_close(results(compiled(CELLS[name]), call), oracle(CELLS[name], call), 1e-11)
 
 
 def test_even_lengths_are_the_full_batch():

@@ -1,13 +1,16 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from ricorso.cells import CATALOGUE
 from ricorso.engine import streams as module
 from ricorso.engine.streams import Streams
+from ricorso.equations.portable import from_json, to_json
 from ricorso.errors import RicorsoError, ShapeError, UsageError
 from ricorso.kernels import available
 from ricorso.layers import LSTM, Recurrent
@@ -301,8 +304,12 @@ def test_new_weights_from_where_each_stream_is():
     found = streams.step({key: np.ones(3)})[key]
     hx = tuple(torch.from_numpy(state) for state in states)
     np.testing.assert_allclose(found, layer(torch.ones(1, 3).double(), hx)[0][0].numpy(), rtol=0, atol=1e-12)
-    with pytest.raises(UsageError, match=r"Wanted lstm \(input_size 3, .* layers 2, float64\).* layers 1, float64"):
+    with pytest.raises(UsageError, match=r"lstm \(input_size 3, .* layers 2, float64\); got .* layers 1, float64"):
         streams.refresh(layer_of("lstm", layers=1))
+    with pytest.raises(UsageError, match="Wanted a layer of the same equations"):
+        streams.refresh(layer_of(replace(CATALOGUE["lstm_coupled"], name="lstm")))
+    mine, loaded = (from_json(to_json(CATALOGUE["lstm"])) for _ in range(2))
+    Streams(layer_of(mine), 2).refresh(layer_of(loaded))
     with pytest.raises(UsageError, match="got gru"):
         streams.refresh(layer_of("gru"))
 
@@ -333,12 +340,14 @@ WRONG = [
     (lambda s: s.step([0], np.ones((1, 4))), ShapeError, r"features of shape \(1, 3\).*\(1, 4\)"),
     (lambda s: s.step({0: np.ones(3), 1: np.ones(4)}), ShapeError, "differ in shape"),
     (lambda s: s.step([0, 1], [[1, 2, 3], [1, 2]]), ShapeError, "differ in shape"),
-    (lambda s: s.step({0: ["a", "b", "c"]}), ShapeError, "numbers"),
+    (lambda s: s.step({0: ["a", "b", "c"]}), ShapeError, "Wanted numbers as inputs"),
+    (lambda s: s.step({0: np.ones(3)}, dt="soon"), ShapeError, "Wanted numbers as dt"),
     (lambda s: s.step([0]), UsageError, "Inputs are missing"),
     (lambda s: s.step({0: np.ones(3)}, np.ones((1, 3))), UsageError, "once"),
     (lambda s: s.step({0: np.ones(3)}, dtt=1.0), UsageError, "Did you mean 'dt'"),
     (lambda s: s.step([0, 1], np.ones((2, 3)), dt=[1.0, 2.0, 3.0]), ShapeError, r"'dt' of shape \(2,\)"),
-    (lambda s: s.step({0: np.ones(3)}, dt={1: 1.0}), UsageError, "'dt' is given for other keys"),
+    (lambda s: s.step({0: np.ones(3)}, dt={1: 1.0}), UsageError, "'dt' is given for other streams"),
+    (lambda s: s.step([0], np.ones((1, 3)), dt={0: 1.0, 1: 1.0}), UsageError, "'dt' is given for other streams"),
     (lambda s: s.join(), UsageError, "All 2 places are taken"),
     (lambda s: s.leave(99), UsageError, "No stream has the key 99"),
     (lambda s: s.states([0, 99]), UsageError, "No stream has the key 99"),

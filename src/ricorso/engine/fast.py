@@ -50,8 +50,13 @@ def _wide(tensor: Tensor | None, like: Tensor) -> Tensor | None:
     return tensor.to(COMPUTED_IN[like.dtype]).contiguous()
 
 
-def _common(cell: Cell, call: Call, direction: Direction) -> tuple[dict[str, int], tuple[Tensor | None, ...]]:
-    """Arguments that both directions share, and the tensors behind them, which must outlive the run."""
+def _common(
+    call: Call, direction: Direction, packed: Tensor | None
+) -> tuple[dict[str, int], tuple[Tensor | None, ...]]:
+    """Arguments that all runs share, and the tensors behind them, which must outlive the run.
+
+    packed: the recurrent weights as the run wants them, or where it is to pack them.
+    """
     initial, batch = call.initial.contiguous(), call.batch
     wide = COMPUTED_IN[call.dtype]
     owned: dict[str, Tensor | None] = {
@@ -61,7 +66,7 @@ def _common(cell: Cell, call: Call, direction: Direction) -> tuple[dict[str, int
         "initial": initial,
         "initial_others": initial[1:].to(wide),
         "offsets": call.offsets,
-        "packed": torch.empty(direction.packed_words, dtype=wide),
+        "packed": packed,
         "temporaries": torch.empty(direction.schedule.temporaries * batch * initial.shape[2], dtype=wide),
     }
     values = {
@@ -107,7 +112,12 @@ def _forward(
         columns=columns,
         extras=new(*leading, kernels.shape.extras if saving else 0),
     )
-    values, _alive = _common(cell, call, direction)
+    weights: Tensor | None
+    if saving:
+        weights = call.initial.new_empty(direction.packed_words, dtype=COMPUTED_IN[call.dtype])
+    else:
+        weights = None if call.weight_hh is None else packed(kernels, call.weight_hh)
+    values, _alive = _common(call, direction, weights)
     recurrent_bias = _recurrent_bias(cell, call)
     given = {
         "columns": saved.columns,
@@ -118,8 +128,6 @@ def _forward(
         "output": saved.output,
         "others": saved.others,
     }
-    if not saving:
-        given["packed"] = None if call.weight_hh is None else packed(kernels, call.weight_hh)
     chosen = plan(kernels, direction, call.steps, -(-call.rows // call.steps))
     kernels.run("forward" if saving else "infer", torch_team(), values | _addresses(given) | chosen)
     return saved.output, saved.finals(call), saved
@@ -161,7 +169,7 @@ def backward(
     if output_gradient.stride(-1) != 1 and hidden > 1:
         output_gradient = output_gradient.contiguous()
     chosen = plan(kernels, direction, call.steps, -(-call.rows // call.steps))
-    values, _alive = _common(cell, call, direction)
+    values, _alive = _common(call, direction, torch.empty(direction.packed_words, dtype=wide))
     vectors = call.initial.new_empty(len(cell.vectors) if cell.stores_vectors else 0, *leading, hidden)
     sums = torch.zeros(chosen["threads"], len(cell.parameters), hidden, dtype=wide)
     values |= _addresses(

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from ricorso.engine.call import Call
-from ricorso.engine.ragged import rows_before
+from ricorso.engine.ragged import before_each_row
 from ricorso.equations.cell import Cell
 
 # Below so many multiplications finding a kernel takes oneDNN longer than it gains.
 _WORTH_FINDING = 3_000_000
+# Rows of a ragged batch whose earlier states are put together at a time.
+_ROWS_AT_ONCE = 8192
 
 
 @cache
@@ -165,8 +167,11 @@ def recurrent_gradients(
             known = None if run.extra or of_bias is None else of_bias[run.first * hidden :][: run.count * hidden]
             biases.append(given.sum(0) if known is None else known)
         if cell.vectors[run.vector] == cell.states[0] and call.sizes is not None:
-            earlier = torch.cat([call.initial[0], output])[rows_before(call.sizes, batch, call.reverse)]
-            _outer(given, earlier, rows, call.heads, add=False)
+            # piece by piece, since what each row started from has to be put together
+            for begin in range(0, call.rows, _ROWS_AT_ONCE):
+                piece = slice(begin, begin + _ROWS_AT_ONCE)
+                earlier = before_each_row(output, call.initial[0], call.sizes, call.reverse, piece)
+                _outer(given[piece], earlier, rows, call.heads, add=begin > 0)
         elif cell.vectors[run.vector] == cell.states[0]:
             at_start, later = (given[-batch:], given[:-batch]) if call.reverse else (given[:batch], given[batch:])
             earlier = (output[1:] if call.reverse else output[:-1]).reshape(-1, hidden)
@@ -180,10 +185,11 @@ def recurrent_gradients(
 def _outer(gradients: Tensor, vectors: Tensor, rows: Tensor, heads: int, add: bool) -> None:
     """rows (gates * hidden_size, hidden_size / heads) = or += gradients.T @ vectors, block by block."""
     if heads == 1:
-        if add:
+        if _by_onednn(gradients, vectors):
+            found = _summed_outer(gradients, vectors)
+            rows.add_(found) if add else rows.copy_(found)
+        elif add:
             rows.addmm_(gradients.t(), vectors)
-        elif _by_onednn(gradients, vectors):
-            rows.copy_(_summed_outer(gradients, vectors))
         else:
             torch.mm(gradients.t(), vectors, out=rows)
         return

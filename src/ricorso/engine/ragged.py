@@ -39,25 +39,30 @@ def last_rows(sizes: Tensor, batch: int, reverse: bool) -> tuple[Tensor, Tensor]
     return running, running if reverse else offsets_of(sizes)[lengths[running] - 1] + running
 
 
-def rows_before(sizes: Tensor, batch: int, reverse: bool) -> Tensor:
-    """For each row that of the step before in the order of computation, counted behind `batch` rows of initial states.
+def before_each_row(
+    states: Tensor, initial: Tensor, sizes: Tensor, reverse: bool, piece: slice = slice(None)
+) -> Tensor:
+    """What each row started from, (rows, size): the row of the step before in the order of computation, or the start.
 
-    With initial states and rows one after the other in one tensor, this finds what each row started from.
+    states: (rows, size), after each step; initial: (batch, size). piece: the rows that are wanted.
     """
-    sequence = sequence_of_row(sizes)
-    step = torch.repeat_interleave(torch.arange(len(sizes)), sizes, output_size=len(sequence))
-    offsets = offsets_of(sizes)
+    sequence, step = sequence_of_row(sizes)[piece], _step_of_row(sizes)[piece]
     if reverse:
-        starts = step + 1 == lengths_of(sizes, batch)[sequence]
-        before = offsets[step + 1] + sequence
+        starts = step + 1 == lengths_of(sizes, len(initial))[sequence]
+        before = step + 1
     else:
         starts = step == 0
-        before = offsets[(step - 1).clamp(min=0)] + sequence
-    return torch.where(starts, sequence, batch + before)
+        before = step - 1
+    rows = torch.where(starts, 0, offsets_of(sizes)[before] + sequence).to(states.device)
+    found = states.index_select(0, rows)
+    at_start = starts.nonzero().squeeze(1)
+    return found.index_copy_(0, at_start.to(states.device), initial[sequence[at_start].to(states.device)])
+
+
+def _step_of_row(sizes: Tensor) -> Tensor:
+    return torch.repeat_interleave(torch.arange(len(sizes)), sizes, output_size=int(sizes.sum()))
 
 
 def padded_rows(sizes: Tensor, batch: int) -> Tensor:
     """Where each row stands in a full grid of (steps, batch) rows."""
-    sequence = sequence_of_row(sizes)
-    step = torch.repeat_interleave(torch.arange(len(sizes)), sizes, output_size=len(sequence))
-    return step * batch + sequence
+    return _step_of_row(sizes) * batch + sequence_of_row(sizes)

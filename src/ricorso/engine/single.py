@@ -65,7 +65,7 @@ class Shared:
     """Where the steps of a layer meet in a backward pass."""
 
     def __init__(self) -> None:
-        self._last: tuple[Weights, tuple[bool, ...], Tensor, dict[str, bool]] | None = None
+        self._last: tuple[Weights, tuple[bool, ...], Tensor] | None = None
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Shared":
         return Shared()
@@ -74,20 +74,16 @@ class Shared:
         return Shared, ()
 
     def meeting(self, weights: Weights) -> Tensor | None:
-        """A tensor through which steps with these weights reach them; None where no weight has a gradient.
-
-        It is the same tensor until a backward pass has come by.
-        """
+        """A tensor through which steps with these weights reach them; None where no weight has a gradient."""
         asked = tuple(weight is not None and weight.requires_grad for weight in weights)
         if not any(asked):
             return None
         if self._last is not None:
-            known, before, found, state = self._last
-            if before == asked and not state["over"] and all(a is b for a, b in zip(known, weights, strict=True)):
+            known, before, found = self._last
+            if before == asked and all(a is b for a, b in zip(known, weights, strict=True)):
                 return found
-        state = {"over": False}
-        made: Tensor = _Meeting.apply(state, *weights)  # type: ignore[no-untyped-call]
-        self._last = weights, asked, made, state
+        made: Tensor = _Meeting.apply(*weights)  # type: ignore[no-untyped-call]
+        self._last = weights, asked, made
         return made
 
 
@@ -95,23 +91,21 @@ class _Meeting(torch.autograd.Function):
     """Runs after all steps of a backward pass, and makes the gradients of the weights from what they left."""
 
     @staticmethod
-    def forward(ctx, state, *weights):  # type: ignore[no-untyped-def]
-        ctx.state = state
+    def forward(ctx, *weights):  # type: ignore[no-untyped-def]
         ctx.left = {}
         ctx.set_materialize_grads(False)
         return weights[0].new_empty(0)
 
     @staticmethod
     def backward(ctx, _):  # type: ignore[no-untyped-def]
-        ctx.state["over"] = True
         left = ctx.left.pop(torch._C._current_graph_task_id(), [])
         if not left:
-            return None, None, None, None, None
+            return None, None, None, None
         cell = left[0][0]
         of_columns, x, h = (
             torch.cat(parts) if len(parts) > 1 else parts[0] for parts in list(zip(*left, strict=True))[1:]
         )
-        return None, *_weight_gradients(cell, of_columns, x, h, ctx.needs_input_grad[1:])
+        return tuple(_weight_gradients(cell, of_columns, x, h, ctx.needs_input_grad))
 
 
 def _weight_gradients(

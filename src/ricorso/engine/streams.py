@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ricorso.engine.stack import Array, Stack
 from ricorso.engine.stepper import Stepper
-from ricorso.equations.cell import Cell
+from ricorso.equations.portable import to_json
 from ricorso.errors import ShapeError, UsageError
 
 Places = NDArray[np.int64]
@@ -171,8 +171,7 @@ class Streams:
             named = list(keys)
             if not named:
                 return {}
-            values = {name: _stacked(name, value, named) for name, value in signals.items()}
-            outputs = self._step(named, _stacked("inputs", keys, named), values)
+            outputs = self._step(named, list(keys.values()), signals)
             return dict(zip(named, outputs, strict=True))
         if inputs is None:
             raise UsageError("Inputs are missing: wanted step({key: input}) or step(keys, inputs).")
@@ -182,7 +181,7 @@ class Streams:
         with self._lock:
             places = self._places(keys)
             given = self._checked(inputs, len(places))
-            values = self._signal_values(signals, len(places))
+            values = self._signal_values(signals, keys, len(places))
             outputs = np.empty((len(places), self.hidden_size), self.dtype)
             for begin in range(0, len(places), self._stack.most):
                 piece = slice(begin, begin + self._stack.most)
@@ -215,17 +214,21 @@ class Streams:
             raise ShapeError(f"Wanted {what} of shape {shape} for {count} streams; got {given.shape}.")
         if self.tokens:
             self._stack.check_ids(given)
-        elif given.dtype.kind not in "fiub":
-            raise ShapeError(f"Wanted features that are numbers; got an array of {given.dtype}.")
         return given
 
-    def _signal_values(self, signals: Mapping[str, Any], count: int) -> Array:
+    def _signal_values(self, signals: Mapping[str, Any], keys: Any, count: int) -> Array:
+        """(signals, streams), 1 where a signal is not given."""
         values = np.ones((len(self.cell.signals), count), self.dtype)
         for name, value in signals.items():
             number = self._stack.signal(name)
-            if np.shape(value) not in ((), (count,)):
-                raise ShapeError(f"Wanted '{name}' of shape ({count},), or one number; got {np.shape(value)}.")
-            values[number] = value
+            if isinstance(value, Mapping):
+                if value.keys() != set(keys):
+                    raise UsageError(f"'{name}' is given for other streams than the inputs; name the same in both.")
+                value = [value[key] for key in keys]
+            given = _array(name, value)
+            if given.shape not in ((), (count,)):
+                raise ShapeError(f"Wanted '{name}' of shape ({count},), or one number; got {given.shape}.")
+            values[number] = given
         return values
 
     def _advance(self, places: Places, inputs: NDArray[Any], signals: Array, outputs: Array) -> None:
@@ -247,29 +250,23 @@ class Streams:
         Raises UsageError for a layer of another cell, size or type.
         """
         stack = layer.stepper(self._stack.most, self.tokens).stack
-        ours, theirs = ((s.cell, s.input_size, s.hidden_size, len(s.layers), s.dtype) for s in (self._stack, stack))
-        if ours != theirs:
-            raise UsageError(f"Wanted {_described(ours)} as these streams have, got {_described(theirs)}.")
+        ours, theirs = (_described(s) for s in (self._stack, stack))
+        if ours != theirs or to_json(self.cell) != to_json(stack.cell):
+            raise UsageError(f"Wanted a layer of the same equations and sizes: {ours}; got {theirs}.")
         with self._lock:
             self._use(stack)
 
 
-def _described(form: tuple[Cell, int, int, int, np.dtype[Any]]) -> str:
-    cell, inputs, hidden, layers, dtype = form
-    return f"{cell.name} (input_size {inputs}, hidden_size {hidden}, layers {layers}, {dtype})"
-
-
-def _stacked(name: str, values: Any, keys: Sequence[int]) -> Any:
-    """The values of a mapping in the order of the keys; anything else as it is."""
-    if not isinstance(values, Mapping):
-        return values
-    if values.keys() != set(keys):
-        raise UsageError(f"'{name}' is given for other keys than the inputs; name the same streams in both.")
-    return _array(name, [values[key] for key in keys])
+def _described(stack: Stack) -> str:
+    sizes = f"input_size {stack.input_size}, hidden_size {stack.hidden_size}, layers {len(stack.layers)}"
+    return f"{stack.cell.name} ({sizes}, {stack.dtype})"
 
 
 def _array(name: str, values: Any) -> NDArray[Any]:
     try:
-        return np.asarray(values)
+        found = np.asarray(values)
     except ValueError as error:
         raise ShapeError(f"The {name} of these streams differ in shape; each stream takes the same.") from error
+    if found.dtype.kind not in "fiub":
+        raise ShapeError(f"Wanted numbers as {name}; got an array of {found.dtype}.")
+    return found

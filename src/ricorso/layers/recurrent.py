@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -313,8 +312,8 @@ class Recurrent(nn.Module):
                 seed = torch.randint(2**62, (), dtype=torch.int64) if variant.kernel.noises else None
                 tensors = (x, *weights, signals, starts[:, len(finals)])
                 sizes = None if packing is None else packing.sizes
-                run = Run(variant.key, tensors, sizes, bool(direction), seed)
-                output, final = forward(replace(run, segment=self._segment(variant.kernel, run.call)))
+                segment = self._segment(variant.kernel, tensors, sizes)
+                output, final = forward(Run(variant.key, tensors, sizes, bool(direction), seed, segment))
                 outputs.append(output)
                 finals.append(final)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
@@ -323,12 +322,14 @@ class Recurrent(nn.Module):
         last = torch.stack(finals, 1) if len(finals) > 1 else finals[0].unsqueeze(1)
         return x, list(last.unbind(0))
 
-    def _segment(self, cell: Cell, call: Call) -> int:
-        if not torch.is_grad_enabled():
+    def _segment(self, cell: Cell, tensors: tuple[Tensor | None, ...], sizes: Tensor | None) -> int:
+        if (self.segment is None and self.memory_budget is None) or not torch.is_grad_enabled():
             return 0
+        call = Call(*tensors, sizes=sizes)  # type: ignore[arg-type, misc]
         if self.segment is not None:
             return self.segment if self.segment < call.steps else 0
-        return 0 if self.memory_budget is None else segment_for(cell, call, self.memory_budget)
+        assert self.memory_budget is not None
+        return segment_for(cell, call, self.memory_budget)
 
     def _locked_mask(self, x: Tensor, count: int, packing: Packing | None) -> Tensor:
         """One mask for each sequence, the same at all its steps."""
@@ -345,10 +346,13 @@ class Recurrent(nn.Module):
         if self.training and self.weight_drop and found[1] is not None:
             found[1] = nn.functional.dropout(found[1], self.weight_drop)
 
-        like = self._first_weight.detach().new_zeros(self.hidden_size)
-        variant = self._variants.of(self.training)
-        found.append(variant.parameters(lambda name: self._weight(f"{name}_{end}"), self._rates, like))
-        if dtype == like.dtype:
+        variant, own = self._variants.of(self.training), self._first_weight.detach()
+        parameters = None
+        if variant.kernel.parameters:
+            like = own.new_zeros(self.hidden_size)
+            parameters = variant.parameters(lambda name: self._weight(f"{name}_{end}"), self._rates, like)
+        found.append(parameters)
+        if dtype == own.dtype:
             return tuple(found)
         return tuple(None if tensor is None else tensor.to(dtype) for tensor in found)
 

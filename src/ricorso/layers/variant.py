@@ -30,13 +30,11 @@ class Variant:
         self._parameters = tuple(parameter.name for parameter in cell.parameters)
         self._rates = tuple(rate.name for rate in cell.rates)
 
-    def parameters(self, value: Callable[[str], Tensor], rates: Mapping[str, float], like: Tensor) -> Tensor | None:
+    def parameters(self, value: Callable[[str], Tensor], rates: Mapping[str, float], like: Tensor) -> Tensor:
         """What the kernel's parameters are, (parameters, hidden_size), from the trained values and the rates.
 
         like: a tensor of (hidden_size), for type and device.
         """
-        if not self._trees:
-            return None
         known = {name: value(name).expand_as(like) for name in self._parameters}
         known |= {name: torch.full_like(like, rates[name]) for name in self._rates}
         found = [evaluate(expression, known.__getitem__, like) for expression in self._trees]
