@@ -1,87 +1,72 @@
-"""Do cells without recurrent products run at the speed of memory? The recurrence alone, without the projections."""
+"""How long does one step of a stream take, beside torch.nn's cells and ONNX Runtime? And 1,000 streams at once?
 
-import argparse
-import time
+ONNX Runtime runs a model of one step, with one thread or as many as torch has, with arrays or with bound memory,
+whichever is fastest at each size.
+"""
 
 import torch
-from measurement import alternate, save, timing
+from measurement import alternate, asked, means, options, save
 
-from ricorso import CATALOGUE
-from ricorso.engine import fast, products
-from ricorso.engine.call import Call
-from ricorso.equations.linear import carried_states
-from ricorso.equations.transform import folded
-from ricorso.kernels.compiled import Compiled
+from ricorso.bench.onnx_side import missing
+from ricorso.bench.sequence import pair
+from ricorso.bench.stream import CELLS, our_stream, step
 
-STEPS, BATCH, HIDDEN = 1000, 64, 256
-TAKEN: dict[str, list[float]] = {}
-CELLS = ("mingru", "minlstm", "qrnn", "sru", "rglru", "indrnn", "sru_peephole")
+SIZES = (128, 256, 512)
+STREAMS = 1000
 
 
-def memory_rate():
-    """Bytes a second of a sum of two vectors into a third, none of which fits a cache."""
-    a, b, c = (torch.ones(40_000_000) for _ in range(3))
-    taken = alternate({"sum": lambda: torch.add(a, b, out=c)}, seconds=2.0)["sum"]
-    return 3 * a.nbytes / taken.low
+def shown(answer):
+    taken = "  ".join(f"{name} {timing.median * 1e6:9.1f} µs" for name, timing in answer.times.items())
+    ratios = "  ".join(f"x{answer.ratio(peer):6.2f} {peer}" for peer in answer.peers)
+    return f"{answer.cell:5}{answer.hidden:5}{answer.batch:5}  {taken}  {ratios}"
 
 
-def run_twice(run):
-    """A kernel's second run over the same memory: the first brings in the pages that were just allocated."""
-
-    def both(self, name, team, values):
-        run(self, name, team, values)
-        start = time.perf_counter()
-        run(self, name, team, values)
-        TAKEN.setdefault(name, []).append(time.perf_counter() - start)
-
-    return both
-
-
-def measure(name, runs, rate):
-    cell, _ = folded(CATALOGUE[name])
-    gates, states, parameters = len(cell.input_gates), len(cell.states), len(cell.parameters)
-    torch.manual_seed(0)
-    call = Call(
-        torch.empty(STEPS, BATCH, 1),
-        torch.empty(gates * HIDDEN, 1),
-        *[None] * 3,
-        torch.rand(parameters, HIDDEN) - 1 if parameters else None,
-        None,
-        torch.zeros(states, BATCH, HIDDEN),
-    )
-    gradient = torch.randn(STEPS, BATCH, HIDDEN)
-    row = STEPS * BATCH * HIDDEN * 4
-    # forward: read the gates, write the states; backward: read gates, carried states and gradients, write gradients
-    traffic = {"forward": gates + states, "backward": 2 * gates + len(carried_states(cell)) + 1}
-    for _ in range(runs):
-        _, _, saved = fast.forward(cell, call)
-        fast.backward(cell, call, saved, gradient, None, needs_input=False)
-    times = {side: timing(taken) for side, taken in TAKEN.items()}
-    TAKEN.clear()
-    shares = {side: traffic[side] * row / times[side].median / rate for side in times}
-    total = sum(traffic.values()) * row / sum(times[side].median for side in times) / rate
-    print(
-        f"{name:14}" + "".join(f"{side} {shares[side]:5.0%}  " for side in times) + f"together {total:5.0%}", flush=True
-    )
+def together_against_alone(kind, hidden, seconds):
+    """A step of all streams in one batch, against as many steps of one stream after the other."""
+    ours, _ = pair(kind, hidden, hidden)
+    x = torch.randn(STREAMS, hidden).numpy()
+    together, alone = ours.stepper(STREAMS), ours.stepper(1)
+    sides = {
+        "together": lambda: our_stream(together, [x]),
+        "one by one": lambda: our_stream(alone, list(x[:, None])),
+    }
+    times = alternate(sides, seconds)
+    ratio = times["one by one"].median / times["together"].median
+    print(f"{kind:5}{hidden:5}  {STREAMS} streams in one batch x{ratio:.2f} one by one", flush=True)
     return {
-        "cell": name,
-        "share_of_memory_rate": {**shares, "together": total},
-        **{side: taken.as_json() for side, taken in times.items()},
+        "cell": kind,
+        "hidden": hidden,
+        "ratio": ratio,
+        **{name: timing.as_json() for name, timing in times.items()},
     }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=10, help="for each cell")
-    chosen = parser.parse_args()
-    products.project = lambda cell, call: torch.rand(STEPS, BATCH, len(cell.leaves) * HIDDEN) * 2 - 1
-    Compiled.run = run_twice(Compiled.run)
-    products.input_gradients = lambda *_: {}
-    rate = memory_rate()
-    print(f"memory {rate / 1e9:.1f} GB/s, {torch.get_num_threads()} threads")
-    rows = [measure(name, chosen.runs, rate) for name in CELLS]
-    sizes = {"hidden": HIDDEN, "batch": BATCH, "steps": STEPS}
-    save("streaming", {**sizes, "memory_bytes_per_second": rate, "rows": rows})
+    chosen = options(__doc__).parse_args()
+    onnx = not missing()
+    if not onnx:
+        print(f"without ONNX Runtime, as these are not installed: {missing()}")
+    answers, crowds, batches = [], [], []
+    for kind in CELLS:
+        for hidden in SIZES:
+            answers.append(asked(step(kind, hidden, onnx=onnx), chosen.seconds))
+            print(shown(answers[-1]), flush=True)
+    for kind in CELLS:
+        for hidden in SIZES:
+            crowds.append(asked(step(kind, hidden, STREAMS, steps=4, onnx=onnx), chosen.seconds))
+            print(shown(crowds[-1]), flush=True)
+            batches.append(together_against_alone(kind, hidden, chosen.seconds))
+    save(
+        "streaming",
+        {
+            "streams": STREAMS,
+            "geometric_mean_ratio": means(answers),
+            "rows": [answer.as_json() for answer in answers],
+            "geometric_mean_ratio_of_many_streams": means(crowds),
+            "many_streams": [answer.as_json() for answer in crowds],
+            "in_one_batch_against_one_by_one": batches,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -111,12 +111,114 @@ def speed_page() -> str:
     for row in memory["rows"]:
         sizes = f"{row['ricorso_bytes'] / 2**20:.0f} | {row['torch_bytes'] / 2**20:.0f}"
         lines.append(f"| {row['kind']} | {sizes} | {row['share']:.2f} |")
-    return "\n".join([*lines, *_cells_section(), *_loops_section(), *_memory_rate_section(), *_half_section(), ""])
+    sections = [_stacks_section(), _ragged_section(), _inference_section(), _streams_section(), _cells_section()]
+    sections += [_loops_section(), _memory_rate_section(), _half_section()]
+    return "\n".join([*lines, *(line for section in sections for line in section), ""])
 
 
 def _results(name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return found
+
+
+def _measured(name: str) -> dict[str, Any]:
+    """The results of a benchmark, or nothing where it has not left any yet."""
+    return _results(name) if (RESULTS / f"{name}.json").exists() else {}
+
+
+def _table(*heads: str) -> list[str]:
+    return ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
+
+
+def _stacks_section() -> list[str]:
+    found = _measured("layer_speed_stacks")
+    if not found:
+        return []
+    lines = ["", "## Stacks", "", "A training step as above, beside torch.nn.", ""]
+    batches = sorted({row["batch"] for stack in found["stacks"].values() for row in stack["rows"]})
+    lines += _table("", "", "units", *(f"batch {batch}" for batch in batches), "geometric mean")
+    for name, stack in found["stacks"].items():
+        by_size = {(row["kind"], row["hidden"], row["batch"]): row["ratio"] for row in stack["rows"]}
+        for kind, hidden in dict.fromkeys((row["kind"], row["hidden"]) for row in stack["rows"]):
+            ratios = " | ".join(f"{by_size[kind, hidden, batch]:.2f}" for batch in batches)
+            lines.append(f"| {name} | {kind} | {hidden} | {ratios} | {stack['geometric_mean_ratio'][kind]:.2f} |")
+    return lines
+
+
+def _ragged_section() -> list[str]:
+    found = _measured("ragged")
+    if not found:
+        return []
+    lines = ["", "## Sequences of different lengths", ""]
+    lines += [
+        "A training step on lengths between a quarter of the steps and all of them: how many times as fast as torch.nn",
+        "with a PackedSequence, as torch.nn over the padding, and as Ricorso over the padding.",
+        "",
+        *_table("", "steps", "units", "batch", "torch.nn packed", "torch.nn padded", "own padded"),
+    ]
+    peers = ("torch", "torch_padded", "padded")
+    for row in found["rows"]:
+        ratios = " | ".join(f"{row['ratio'][peer]:.2f}" for peer in peers)
+        lines.append(f"| {row['cell']} | {row['steps']} | {row['hidden']} | {row['batch']} | {ratios} |")
+    for cell, ratios in found["geometric_mean_ratio"].items():
+        means = " | ".join(f"**{ratios[peer]:.2f}**" for peer in peers)
+        lines.append(f"| {cell} | geometric mean | | | {means} |")
+    lines += ["", "What the peak of that step adds to the process, in MiB:", ""]
+    heads = ("Ricorso", "torch.nn packed", "torch.nn padded", "own padded")
+    lines += _table("", "steps", "units", "batch", *heads)
+    for row in found["memory"]:
+        sizes = " | ".join(f"{row['bytes'][side] / 2**20:.0f}" for side in ("ricorso", *peers))
+        lines.append(f"| {row['cell']} | {row['steps']} | {row['hidden']} | {row['batch']} | {sizes} |")
+    return lines
+
+
+def _inference_section() -> list[str]:
+    found = _measured("inference")
+    if not found:
+        return []
+    lines = ["", "## Inference on whole batches", ""]
+    lines += [
+        f"{found['steps']} steps without gradients: how many times as fast as torch.nn, and as ONNX Runtime in the",
+        "setting that is fastest there.",
+        "",
+    ]
+    by_size = {(row["cell"], row["hidden"], row["batch"]): row["ratio"] for row in found["rows"]}
+    batches = sorted({batch for _, _, batch in by_size})
+    lines += _table("", "units", *(f"batch {batch}" for batch in batches))
+    for cell, hidden in dict.fromkeys((cell, hidden) for cell, hidden, _ in by_size):
+        ratios = " | ".join(_of_both(by_size[cell, hidden, batch]) for batch in batches)
+        lines.append(f"| {cell} | {hidden} | {ratios} |")
+    for cell, mean in found["geometric_mean_ratio"].items():
+        lines.append(f"| {cell} | geometric mean | **{_of_both(mean)}** |" + " |" * (len(batches) - 1))
+    return lines
+
+
+def _of_both(ratio: dict[str, float]) -> str:
+    return ", ".join(f"{ratio[peer]:.2f}" for peer in ("torch", "onnxruntime") if peer in ratio)
+
+
+def _streams_section() -> list[str]:
+    found = _measured("streaming")
+    if not found:
+        return []
+    lines = ["", "## One step of a stream", ""]
+    lines += [
+        "Microseconds a step, and how many times as fast as torch.nn's LSTMCell, GRUCell or RNNCell, and as ONNX",
+        f"Runtime with a model of one step; then {found['streams']:,} streams in one batch.",
+        "",
+        *_table("", "units", "streams", "microseconds", "torch.nn", "ONNX Runtime"),
+    ]
+    for row in (*found["rows"], *found["many_streams"]):
+        ratios = " | ".join(
+            f"{row['ratio'][peer]:.2f}" if peer in row["ratio"] else "" for peer in ("torch", "onnxruntime")
+        )
+        taken = f"{row['ricorso']['median_s'] * 1e6:,.1f}"
+        lines.append(f"| {row['cell']} | {row['hidden']} | {row['batch']:,} | {taken} | {ratios} |")
+    lines += ["", "How many times as fast all streams are in one batch as one after the other:", ""]
+    lines += _table("", "units", "times as fast")
+    for row in found["in_one_batch_against_one_by_one"]:
+        lines.append(f"| {row['cell']} | {row['hidden']} | {row['ratio']:.1f} |")
+    return lines
 
 
 def _cells_section() -> list[str]:
@@ -154,11 +256,11 @@ def _loops_section() -> list[str]:
 
 
 def _memory_rate_section() -> list[str]:
-    streaming, long = _results("streaming"), _results("long_sequence")
+    rates, long = _results("memory_rate"), _results("long_sequence")
     lines = ["", "## Cells without recurrent products", ""]
     lines += ["Share of the rate at which this machine adds two vectors that fit no cache, the projections apart.", ""]
     lines += ["| cell | forward | backward | together |", "| --- | --- | --- | --- |"]
-    for row in streaming["rows"]:
+    for row in rates["rows"]:
         shares = row["share_of_memory_rate"]
         lines.append(
             f"| {row['cell']} | {shares['forward']:.0%} | {shares['backward']:.0%} | {shares['together']:.0%} |"

@@ -1,94 +1,91 @@
-"""How every benchmark measures: both sides in turn in one process, medians with their spread, a JSON result."""
+"""What every benchmark shares: the package's way of measuring, and a JSON result with machine and commit."""
 
+import argparse
 import json
-import platform
-import statistics
 import subprocess
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
 import torch
+
+from ricorso.bench.machine import described, memory_rate, product_rate
+from ricorso.bench.question import OURS, Answer, Question, ask, largest_difference
+from ricorso.bench.timing import Timing, alternate, geometric_mean, timing
+
+__all__ = [
+    "OURS",
+    "Answer",
+    "Timing",
+    "alternate",
+    "asked",
+    "geometric_mean",
+    "largest_difference",
+    "means",
+    "memory_rate",
+    "options",
+    "product_rate",
+    "save",
+    "say_machine",
+    "shown",
+    "timing",
+]
 
 RESULTS = Path(__file__).parent.parent / "results"
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Seconds a run: median and the quartiles around it."""
-
-    median: float
-    low: float
-    high: float
-    runs: int
-
-    def as_json(self) -> dict[str, float]:
-        return {"median_s": self.median, "low_quartile_s": self.low, "high_quartile_s": self.high, "runs": self.runs}
+def options(about: str, seconds: float = 2.0) -> argparse.ArgumentParser:
+    """A parser that knows the time for each measurement."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--seconds", type=float, default=seconds, help=f"for each measurement [default: {seconds:g}]")
+    return parser
 
 
-def alternate(sides: Mapping[str, Callable[[], Any]], seconds: float = 2.0, least: int = 5) -> dict[str, Timing]:
-    """Run all sides in turn for about `seconds`, after warming each up."""
-    for run in sides.values():
-        run()
-        run()
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, times.values())) < least:
-        for name, run in sides.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return {name: timing(values) for name, values in times.items()}
+def asked(question: Question, seconds: float, rate: float | None = None) -> Answer:
+    """The answer; a benchmark stops where results differ."""
+    answer = ask(question, seconds, rate)
+    if answer.refusal:
+        sys.exit(f"{answer.section}, {answer.cell}, {answer.hidden} units, batch {answer.batch}: {answer.refusal}")
+    return answer
 
 
-def timing(values: list[float]) -> Timing:
-    """The median of several runs and the quartiles around it."""
-    low, _, high = statistics.quantiles(values, n=4)
-    return Timing(statistics.median(values), low, high, len(values))
+def shown(answer: Answer) -> str:
+    """One line about an answer."""
+    ours = answer.times[OURS].median * 1e3
+    ratios = "  ".join(f"x{answer.ratio(peer):6.2f} {peer}" for peer in answer.peers)
+    share = f"  {answer.share:4.0%} of the product rate" if answer.share is not None else ""
+    size = f"{answer.cell:5}{answer.steps:5}{answer.hidden:5}{answer.batch:5}"
+    return f"{size}  {ours:9.3f} ms  {ratios}{share}  {answer.path}"
 
 
-def product_rate(size: int = 1024) -> float:
-    """Floating-point operations a second of a square float32 product: what this machine can do at best."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    sides: dict[str, Callable[[], Any]] = {"torch": lambda: a @ b}
-    if torch.backends.mkldnn.is_available():
-        sides["onednn"] = lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
-    return 2 * size**3 / min(taken.low for taken in alternate(sides, seconds=3.0).values())
+def means(answers: list[Answer]) -> dict[str, dict[str, float]]:
+    """The geometric mean of the ratios for each cell and peer."""
+    found: dict[str, dict[str, float]] = {}
+    for cell in dict.fromkeys(answer.cell for answer in answers):
+        own = [answer for answer in answers if answer.cell == cell]
+        peers = dict.fromkeys(peer for answer in own for peer in answer.peers)
+        found[cell] = {
+            peer: geometric_mean([answer.ratio(peer) for answer in own if peer in answer.times]) for peer in peers
+        }
+    told = [f"{cell} x{mean:.2f} {peer}" for cell, of_peers in found.items() for peer, mean in of_peers.items()]
+    print("geometric means:", ", ".join(told))
+    return found
 
 
-def geometric_mean(values: list[float]) -> float:
-    return statistics.geometric_mean(values)
-
-
-def largest_difference(found: list[torch.Tensor], wanted: list[torch.Tensor]) -> float:
-    """Relative to the largest element of each tensor."""
-    pairs = zip(found, wanted, strict=True)
-    return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in pairs)
+def say_machine(rate: float) -> None:
+    print(f"product rate {rate / 1e9:.0f} GFLOP/s, {torch.get_num_threads()} threads")
 
 
 def save(name: str, result: Mapping[str, Any]) -> None:
     """Write results/NAME.json with the machine, the versions and the commit."""
     RESULTS.mkdir(exist_ok=True)
-    described = {
-        "benchmark": name,
-        "machine": {
-            "processor": llvm.get_host_cpu_name(),
-            "architecture": platform.machine(),
-            "system": platform.system(),
-            "threads": torch.get_num_threads(),
-        },
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "commit": _commit(),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        **result,
-    }
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    told = {"benchmark": name, **described(), "commit": _commit(), "date": date, **result}
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    print(f"written: {path.relative_to(RESULTS.parent.parent)}")
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    print(f"written: {path}")
 
 
 def _commit() -> str:

@@ -16,19 +16,26 @@ if TYPE_CHECKING:
     from ricorso.check import check_cell
     from ricorso.equations import Cell
     from ricorso.errors import RicorsoError
+    from ricorso.exchange import accelerate
     from ricorso.layers import GRU, LSTM, RNN, Recurrent
+    from ricorso.layers.step import GRUCell, LSTMCell, RecurrentCell, RNNCell
     from ricorso.tasks import load, resume
     from ricorso.tasks.generate.task import Generator
 
 _HOME = {
     "CATALOGUE": "ricorso.cells",
     "GRU": "ricorso.layers",
+    "GRUCell": "ricorso.layers.step",
     "LSTM": "ricorso.layers",
+    "LSTMCell": "ricorso.layers.step",
     "RNN": "ricorso.layers",
+    "RNNCell": "ricorso.layers.step",
     "Cell": "ricorso.equations",
     "Generator": "ricorso.tasks.generate.task",
     "Recurrent": "ricorso.layers",
+    "RecurrentCell": "ricorso.layers.step",
     "RicorsoError": "ricorso.errors",
+    "accelerate": "ricorso.exchange",
     "check_cell": "ricorso.check",
     "get_cell": "ricorso.cells",
     "load": "ricorso.tasks",
@@ -41,9 +48,14 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "GRUCell",
     "Generator",
+    "LSTMCell",
+    "RNNCell",
     "Recurrent",
+    "RecurrentCell",
     "RicorsoError",
+    "accelerate",
     "check_cell",
     "get_cell",
     "load",

@@ -73,7 +73,17 @@ def test_python_shown_is_python(page):
         compile(code, page.name, "exec")
 
 
-@pytest.mark.parametrize("name", ["README.md", "README.zh.md", "docs/guides/a-cell-of-your-own.md"])
+SHOWN = [
+    "README.md",
+    "README.zh.md",
+    "docs/guides/a-cell-of-your-own.md",
+    "docs/guides/faster-torch-models.md",
+    "docs/guides/sequences-of-different-lengths.md",
+    "docs/guides/streams.md",
+]
+
+
+@pytest.mark.parametrize("name", SHOWN)
 def test_layers_shown_run(name, tmp_path):
     shown = [code for code in blocks(ROOT / name, "python") if ".fit(" not in code]
     assert shown

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine.stepper import LayerWeights, Stepper
+from ricorso.engine.stack import LayerWeights
+from ricorso.engine.stepper import Stepper
 from ricorso.errors import ShapeError, UsageError
 from ricorso.kernels import available
 from ricorso.kernels.arguments import INDEX

@@ -210,6 +210,20 @@ def test_learned_start_is_where_sequences_begin():
     assert torch.equal(layer(x, lengths=[5, 5])[0], output)
 
 
+def test_streams_begin_at_learned_starts():
+    layer = Recurrent("lstm", 3, 8, num_layers=2, learned_start=True)
+    for name, parameter in layer.named_parameters():
+        if name.startswith("start_"):
+            nn.init.normal_(parameter)
+    x = torch.randn(5, 2, 3)
+    wanted = layer(x)[0].detach()
+    stepper, streams = layer.stepper(batch_size=2), layer.streams(capacity=2)
+    keys = [streams.join(), streams.join()]
+    for step, output in zip(x, wanted, strict=True):
+        torch.testing.assert_close(torch.from_numpy(stepper.step(step)), output)
+        torch.testing.assert_close(torch.from_numpy(streams.step(keys, step)), output)
+
+
 def test_locked_dropout_is_one_mask_for_each_sequence():
     torch.manual_seed(0)
     layer = Recurrent("mingru", 64, 8, input_dropout=0.5)

@@ -50,7 +50,7 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
     return _onednn(a.contiguous(), b.contiguous().t()) if _by_onednn(a, b) else a @ b
 
 
-def _summed_outer(a: Tensor, b: Tensor) -> Tensor:
+def summed_outer(a: Tensor, b: Tensor) -> Tensor:
     """a.T @ b."""
     return _onednn(b.contiguous().t(), a.contiguous().t()).t() if _by_onednn(a, b) else a.t() @ b
 
@@ -101,7 +101,7 @@ def input_gradients(call: Call, gradients: Tensor, needs_input: bool) -> dict[st
     flat = gradients.view(-1, gradients.shape[-1])
     found: dict[str, Tensor | None] = {"bias_ih": None if call.bias_ih is None else flat.sum(0)}
     if call.inputs.is_floating_point():
-        found["weight_ih"] = _summed_outer(flat, call.inputs.reshape(len(flat), -1))
+        found["weight_ih"] = summed_outer(flat, call.inputs.reshape(len(flat), -1))
         if needs_input:
             found["inputs"] = _times(flat, call.weight_ih).view(call.inputs.shape)
     else:
@@ -186,7 +186,7 @@ def _outer(gradients: Tensor, vectors: Tensor, rows: Tensor, heads: int, add: bo
     """rows (gates * hidden_size, hidden_size / heads) = or += gradients.T @ vectors, block by block."""
     if heads == 1:
         if _by_onednn(gradients, vectors):
-            found = _summed_outer(gradients, vectors)
+            found = summed_outer(gradients, vectors)
             rows.add_(found) if add else rows.copy_(found)
         elif add:
             rows.addmm_(gradients.t(), vectors)

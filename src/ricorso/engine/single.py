@@ -6,19 +6,23 @@ made once for all steps that one backward pass walks through, as products of eve
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ricorso.engine import naive
 from ricorso.engine.call import Call
-from ricorso.engine.products import _summed_outer as summed_outer
-from ricorso.engine.single_kernels import Weights, kernels_for
+from ricorso.engine.products import summed_outer
 from ricorso.equations.cell import Cell
 from ricorso.equations.given import has_plain_products, spans
 from ricorso.kernels import available
 
+if TYPE_CHECKING:
+    from ricorso.engine.single_kernels import Kernels
+
+Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
 # With more rows packing the weights pays, which kernels for sequences do.
 MOST_ROWS = 128
 
@@ -44,6 +48,14 @@ def suits(x: Tensor, weight: Tensor) -> bool:
     )
 
 
+@cache
+def _kernels_for(cell: Cell, dtype: torch.dtype, hidden: int) -> "Kernels":
+    """Imported when they are needed, because llvmlite may be missing."""
+    from ricorso.engine.single_kernels import Kernels
+
+    return Kernels(cell, dtype, hidden)
+
+
 def step(cell: Cell, x: Tensor, states: tuple[Tensor, ...], weights: Weights, shared: "Shared") -> tuple[Tensor, ...]:
     """New states, (batch, hidden_size) each. x: (batch, input_size); shared: what the steps of a layer share."""
     if torch.is_grad_enabled():
@@ -55,7 +67,7 @@ def step(cell: Cell, x: Tensor, states: tuple[Tensor, ...], weights: Weights, sh
 
 
 def _forward(cell: Cell, x: Tensor, states: tuple[Tensor, ...], weights: Weights) -> tuple[tuple[Tensor, ...], Tensor]:
-    kernels = kernels_for(cell, x.dtype, states[0].shape[1])
+    kernels = _kernels_for(cell, x.dtype, states[0].shape[1])
     plain = tuple(state.contiguous() for state in states)
     dense_weights = tuple(None if weight is None else weight.contiguous() for weight in weights)
     return kernels.forward(x if x.stride(1) == 1 else x.contiguous(), plain, dense_weights)  # type: ignore[arg-type]
@@ -151,7 +163,7 @@ class _Step(torch.autograd.Function):
             return None, None, *_differentiable(cell, x, weights, states, gradients, ctx.needs_input_grad[2:])
         # Nobody else sees the columns; unless this graph will be walked again they are free to be overwritten.
         overwrite = not torch._C._autograd._get_current_graph_task_keep_graph()
-        kernels = kernels_for(cell, x.dtype, states[0].shape[1])
+        kernels = _kernels_for(cell, x.dtype, states[0].shape[1])
         plain = tuple(state.contiguous() for state in states)
         of_columns, of_states = kernels.backward(columns, plain, gradients, weights[1].contiguous(), overwrite)
         meeting = _meeting_of(ctx)

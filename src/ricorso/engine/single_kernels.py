@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ricorso.engine.device import DTYPES
 from ricorso.engine.fast import plan
+from ricorso.engine.single import Weights
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
 from ricorso.equations.given import given, spans
@@ -15,7 +16,6 @@ from ricorso.kernels.arguments import INDEX, NAMES, Block, block
 from ricorso.kernels.compiled import compiled
 from ricorso.kernels.dense import dense
 
-Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
 # Below so many multiplications a second thread is not worth waking.
 _WORTH_SHARING = 1_000_000
 
@@ -170,6 +170,3 @@ def _threads(rows: int, units: int, depth: int) -> int:
 @lru_cache(maxsize=256)
 def _offsets(batch: int) -> Tensor:
     return torch.tensor([0, batch])
-
-
-kernels_for = cache(Kernels)

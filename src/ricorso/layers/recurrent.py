@@ -16,6 +16,7 @@ from ricorso.engine.operator import forward as compiled_forward
 from ricorso.engine.path import Path, choose, wanted_dtype
 from ricorso.engine.segments import segment_for
 from ricorso.engine.stepper import LayerWeights, Stepper
+from ricorso.engine.streams import Streams
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
 from ricorso.equations.symbols import Scalar
@@ -273,14 +274,20 @@ class Recurrent(nn.Module):
                 return new(states, ends, count, self.hidden_size)
             return [new(ends, count, size) for size in sizes]
         fresh = [new(ends, 1, size) for size in sizes]
-        if self.learned_start:
-            names = [f"start_{state.name}" for state in self.cell.states]
-            fresh = [torch.stack([self._weight(f"{name}_{end}") for end in self._ends]).unsqueeze(1) for name in names]
+        starts = [start for start in map(self._start, self._ends) if start is not None]
+        if starts:
+            fresh = [state.unsqueeze(1) for state in torch.stack(starts, 1)]
         if given is None:
             given = [state.expand(-1, batch.count, -1) for state in fresh]
         if packing is None:
             return given
         return [self._by_direction(packing.initial, *pair) for pair in zip(given, fresh, strict=True)]
+
+    def _start(self, end: str) -> Tensor | None:
+        """The learned states that one layer in one direction starts from, (states, hidden_size)."""
+        if not self.learned_start:
+            return None
+        return torch.stack([self._weight(f"start_{state.name}_{end}") for state in self.cell.states])
 
     def _by_direction(self, change: Callable[..., Tensor], *states: Tensor) -> Tensor:
         """`change(state, ..., reverse)` for the layers of each direction, (layers * directions, ...)."""
@@ -390,13 +397,20 @@ class Recurrent(nn.Module):
         try:
             wide = torch.float64 if self._first_weight.dtype == torch.float64 else torch.float32
             layers = [
-                LayerWeights(*(None if w is None else w.detach().cpu().to(wide).numpy().copy() for w in weights))
-                for weights in (self._weights(end, self._first_weight.dtype) for end in self._ends)
+                LayerWeights(*(None if w is None else w.detach().cpu().to(wide).numpy().copy() for w in tensors))
+                for tensors in ((*self._weights(end, self._first_weight.dtype), self._start(end)) for end in self._ends)
             ]
         finally:
             self.training = training
         cell = self._variants.evaluation.kernel
         return Stepper(cell, layers, batch_size, tokens, torch_team(), torch.get_num_threads())
+
+    def streams(self, capacity: int, tokens: bool = False) -> Streams:
+        """Up to `capacity` streams through this layer, which join, step together and leave; see `engine.streams`.
+
+        tokens: the input is token ids. Raises UsageError for a bidirectional or projected layer.
+        """
+        return Streams(self, capacity, tokens)
 
 
 def _check_size(name: str, size: object) -> None:
