@@ -84,7 +84,8 @@ SHOWN = [
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_layers_shown_run(name, tmp_path):
+def test_layers_shown_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     shown = [code for code in blocks(ROOT / name, "python") if ".fit(" not in code]
     assert shown
     (tmp_path / "shown.py").write_text("\n".join(shown), encoding="utf-8")

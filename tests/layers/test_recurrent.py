@@ -158,6 +158,13 @@ def test_half_precision_takes_torch_where_torch_has_the_cell():
     assert other.path.startswith("naive")
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_layers_can_be_made(dtype):
+    layer = Recurrent("gru", 4, 8, dtype=dtype)
+    block = layer.weight_hh_l0[:8].detach().float()
+    torch.testing.assert_close(block @ block.T, torch.eye(8), atol=0.02, rtol=0)
+
+
 def test_empty_batch():
     output, (h, c) = LSTM(3, 4)(torch.zeros(5, 0, 3))
     assert output.shape == (5, 0, 4)

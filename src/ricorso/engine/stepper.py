@@ -11,8 +11,6 @@ from ricorso.equations.cell import Cell
 from ricorso.errors import ShapeError, UsageError
 from ricorso.kernels.team import Team
 
-__all__ = ["LayerWeights", "Stepper"]
-
 
 class Stepper:
     """A stack of layers that consumes one time step of `batch_size` streams at a call.

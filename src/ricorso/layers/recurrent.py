@@ -15,7 +15,8 @@ from ricorso.engine.operator import Run, naive_forward, scan_forward
 from ricorso.engine.operator import forward as compiled_forward
 from ricorso.engine.path import Path, choose, wanted_dtype
 from ricorso.engine.segments import segment_for
-from ricorso.engine.stepper import LayerWeights, Stepper
+from ricorso.engine.stack import LayerWeights
+from ricorso.engine.stepper import Stepper
 from ricorso.engine.streams import Streams
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell

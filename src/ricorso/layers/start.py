@@ -54,7 +54,9 @@ def _start_recurrent(cell: Cell, weight: Tensor, hidden_size: int) -> None:
     for row in range(0, len(weight), depth):
         block = weight[row : row + depth]
         if cell.recurrent_start == "orthogonal":
-            nn.init.orthogonal_(block)
+            # torch decomposes matrices in float32 and float64 only
+            wide = block if block.dtype == torch.float64 else block.float()
+            block.copy_(nn.init.orthogonal_(wide))
         elif cell.recurrent_start == "identity":
             nn.init.eye_(block)
         else:
