@@ -3,6 +3,9 @@ import warnings
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
 
 from ricorso.cells import elman
 from ricorso.errors import ShapeError, UsageError
@@ -61,6 +64,49 @@ def test_equals_torch(ours, peer, extra, options, with_states, dtype, tolerance)
         results.append([*everything, *torch.autograd.grad(everything, wanted, gradients)])
     for found, wanted in zip(*results, strict=True):
         assert_relative(found, wanted, tolerance)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@settings(max_examples=80, deadline=None)
+@given(
+    drop_in=st.sampled_from([drop_in for drop_in in DROP_INS if "proj_size" not in drop_in[2]]),
+    features=st.sampled_from([1, 2, 7]),
+    hidden=st.sampled_from([1, 8, 13]),
+    layers=st.integers(1, 3),
+    time=st.integers(1, 5),
+    batch=st.integers(1, 7),
+    switches=st.tuples(*[st.booleans()] * 5),
+    projected=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_any_configuration_equals_torch(drop_in, features, hidden, layers, time, batch, switches, projected, seed):
+    ours, peer, extra = drop_in
+    bias, batch_first, bidirectional, with_states, wide = switches
+    dtype, tolerance = (torch.float64, 1e-10) if wide else (torch.float32, 2e-5)
+    options = {"num_layers": layers, "bias": bias, "batch_first": batch_first, "bidirectional": bidirectional, **extra}
+    size = hidden
+    if projected and peer is nn.LSTM and hidden > 1:
+        options["proj_size"] = size = hidden // 2
+    torch.manual_seed(seed)
+    mine, theirs = ours(features, hidden, **options, dtype=dtype), peer(features, hidden, **options, dtype=dtype)
+    theirs.load_state_dict(mine.state_dict())
+    x = torch.randn((batch, time, features) if batch_first else (time, batch, features), dtype=dtype).requires_grad_()
+    ends = layers * (1 + bidirectional)
+    shapes = [(ends, batch, size), (ends, batch, hidden)][: 2 if peer is nn.LSTM else 1]
+    states = [torch.randn(shape, dtype=dtype).requires_grad_() for shape in shapes] if with_states else []
+    hx = None if not states else states[0] if len(states) == 1 else tuple(states)
+    results = []
+    for layer in (mine, theirs):
+        output, finals = layer(x, hx)
+        everything = [output, *as_tuple(finals)]
+        torch.manual_seed(seed + 1)
+        gradients = [torch.randn_like(tensor) for tensor in everything]
+        named = dict(layer.named_parameters())
+        wanted = [x, *states, *(named[name] for name in sorted(named))]
+        results.append([*everything, *torch.autograd.grad(everything, wanted, gradients)])
+    for found, expected in zip(*results, strict=True):
+        assert found.shape == expected.shape
+        assert (found - expected).abs().max() <= tolerance * expected.abs().max().clamp(min=0.1)
 
 
 @pytest.mark.parametrize(("ours", "peer", "extra"), DROP_INS, ids=lambda value: getattr(value, "__name__", str(value)))
