@@ -6,14 +6,12 @@ Each cell gets the same number of iterations with the same batches, and is then 
 import argparse
 import json
 import math
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import llvmlite.binding as llvm
 import torch
 from curves import draw
 from rich.console import Console
@@ -21,6 +19,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from ricorso import Recurrent
+from ricorso.bench import machine
 from ricorso.training.schedule import learning_rate
 
 BESIDE = "elman_sigmoid"
@@ -158,13 +157,7 @@ def described(task: Task, chosen: argparse.Namespace, rows: list[dict]) -> dict:
     kept = ("steps", "hidden", "batch", "iterations", "rate")
     return {
         "benchmark": task.name.replace(" ", "_"),
-        "machine": {
-            "processor": llvm.get_host_cpu_name(),
-            "architecture": platform.machine(),
-            "system": platform.system(),
-            "threads": torch.get_num_threads(),
-        },
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        **machine.described(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         **{name: getattr(chosen, name) for name in kept},
         "budget": "the same number of iterations for every cell",

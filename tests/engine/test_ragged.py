@@ -9,7 +9,7 @@ from problem import assert_close, assert_equals_oracle, kernel_cell, oracle, pro
 from ricorso.cells import CATALOGUE
 from ricorso.engine import fast, naive, products, scan
 from ricorso.engine.operator import Run, forward, forward_operator, register
-from ricorso.engine.ragged import before_each_row, even_offsets, lengths_of, offsets_of, sequence_of_row
+from ricorso.engine.ragged import even_offsets, lengths_of, offsets_of, rows_before, sequence_of_row, states_before
 from ricorso.equations.linear import linear
 from ricorso.equations.transform import recurrent_dropout, zoneout
 
@@ -40,9 +40,9 @@ def test_rows_know_their_sequence_and_the_row_before():
     assert lengths_of(sizes, 4).tolist() == [4, 3, 1, 0]
     assert sequence_of_row(sizes).tolist() == [0, 1, 2, 0, 1, 0, 1, 0]
     states, initial = torch.arange(8.0).unsqueeze(1), -torch.arange(1.0, 5.0).unsqueeze(1)
-    before = before_each_row(states, initial, sizes, reverse=False)
+    before = states_before(rows_before(sizes, 4, reverse=False), states, initial)
     assert before.squeeze(1).tolist() == [-1, -2, -3, 0, 1, 3, 4, 5]
-    before = before_each_row(states, initial, sizes, reverse=True)
+    before = states_before(rows_before(sizes, 4, reverse=True), states, initial)
     assert before.squeeze(1).tolist() == [3, 4, -3, 5, 6, 7, -2, -1]
     assert even_offsets(3, 2).tolist() == [0, 2, 4, 6]
     assert even_offsets(3, 0).tolist() == [0, 0, 0, 0]

@@ -41,17 +41,6 @@ def assert_same(layer, peer):
         assert (theirs - ours).abs().max() < 1e-5
 
 
-@pytest.fixture(scope="module")
-def keras(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_BACKEND", "torch")
-        patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))  # where it writes its settings
-        module = pytest.importorskip("keras", reason="Keras comes with the extra `peers`")
-    if module.backend.backend() != "torch":
-        pytest.skip("Keras runs on another backend here")
-    return module
-
-
 # cell, Keras' layer, its options, its order of gates, whether its biases of inputs and products are two
 KERAS = [
     ("elman_tanh", "SimpleRNN", {}, "p", False),

@@ -12,18 +12,6 @@ FEATURES, HIDDEN = 5, 8
 
 
 @pytest.fixture(scope="session")
-def keras(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_BACKEND", "torch")
-        patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))  # where it writes its settings
-        module = pytest.importorskip("keras", reason="Keras comes with the extra `peers`")
-    if module.backend.backend() != "torch":
-        pytest.skip("Keras runs on another backend here")
-    with module.device("cpu"):
-        yield module
-
-
-@pytest.fixture(scope="session")
 def onnx():
     return pytest.importorskip("onnx", reason="ONNX comes with the extra `peers`")
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm, linear, softplus
 
+from ricorso.engine.naive import FUNCTIONS
 from ricorso.equations import Cell
 from ricorso.equations.symbols import Scalar
 from ricorso.errors import UsageError
@@ -16,22 +17,14 @@ from ricorso.layers import Recurrent
 EPSILON = 1e-5
 Value = Any  # a tensor, or a number as a constant
 OPERATIONS: dict[str, Callable[..., Value]] = {
+    **FUNCTIONS,
     "copy": lambda x: x,
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
     "divide": lambda a, b: a / b,
     "sqrt": torch.sqrt,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
     "softplus": softplus,
-    "exp": torch.exp,
-    "log": torch.log,
-    "abs": torch.abs,
-    "sine": torch.sin,
-    "cosine": torch.cos,
-    "step": lambda x: (x > 0).to(x.dtype),
     "maximum": lambda a, b: torch.maximum(*_tensors(a, b)),
     "where": lambda condition, a, b: torch.where(condition > 0, *_tensors(a, b)),
     "mean": lambda x: x.mean(-1, keepdim=True),

@@ -65,6 +65,7 @@ def bench(
     from ricorso.bench.summary import as_json as as_plain_data
     from ricorso.bench.table import lines
     from ricorso.cells.file import resolve_cell
+    from ricorso.engine.team import threads as within
 
     plan = Plan(
         sections=tuple(name for name in SECTIONS if not section or name in section),
@@ -75,7 +76,7 @@ def bench(
     )
     _check_plan(plan)
     started = time.monotonic()
-    with _threads(threads), _progress() as tell:
+    with within(threads), _progress() as tell:
         report = run(plan, seconds or (QUICK_SECONDS if quick else SECONDS), tell)
     if picture is not None:
         from ricorso.bench.picture import picture as drawn
@@ -103,19 +104,6 @@ def _check_plan(plan: "Plan") -> None:
         raise UsageError("--cell is compared in the sections training and inference; add one with --section.")
     if not any(True for _ in plan.questions()):
         raise UsageError("There is nothing to compare: sequences of different lengths need a --batch-size above 1.")
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Within the block torch computes with so many threads."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ricorso.engine.call import Call
-from ricorso.engine.ragged import before_each_row
+from ricorso.engine.ragged import rows_before, states_before
 from ricorso.equations.cell import Cell
 
 # Below so many multiplications finding a kernel takes oneDNN longer than it gains.
@@ -158,7 +158,7 @@ def recurrent_gradients(
         return {}
     batch, hidden = call.initial.shape[1:]
     result = torch.empty_like(call.weight_hh, memory_format=torch.contiguous_format)
-    biases = []
+    biases, of_outputs = [], []
     for run in _runs(cell):
         source = extra_gradients if run.extra else gradients
         given = source.view(-1, source.shape[-1])[:, run.first * hidden : (run.first + run.count) * hidden]
@@ -166,19 +166,24 @@ def recurrent_gradients(
         if call.bias_hh is not None:
             known = None if run.extra or of_bias is None else of_bias[run.first * hidden :][: run.count * hidden]
             biases.append(given.sum(0) if known is None else known)
-        if cell.vectors[run.vector] == cell.states[0] and call.sizes is not None:
-            # piece by piece, since what each row started from has to be put together
-            for begin in range(0, call.rows, _ROWS_AT_ONCE):
-                piece = slice(begin, begin + _ROWS_AT_ONCE)
-                earlier = before_each_row(output, call.initial[0], call.sizes, call.reverse, piece)
-                _outer(given[piece], earlier, rows, call.heads, add=begin > 0)
-        elif cell.vectors[run.vector] == cell.states[0]:
+        if cell.vectors[run.vector] == cell.states[0]:
+            of_outputs.append((given, rows))
+        else:
+            _outer(given, vectors[run.vector].view(-1, hidden), rows, call.heads, add=False)
+    if call.sizes is None:
+        for given, rows in of_outputs:
             at_start, later = (given[-batch:], given[:-batch]) if call.reverse else (given[:batch], given[batch:])
             earlier = (output[1:] if call.reverse else output[:-1]).reshape(-1, hidden)
             _outer(later, earlier, rows, call.heads, add=False)
             _outer(at_start, call.initial[0], rows, call.heads, add=True)
-        else:
-            _outer(given, vectors[run.vector].view(-1, hidden), rows, call.heads, add=False)
+    elif of_outputs:
+        before = rows_before(call.sizes, batch, call.reverse)
+        # piece by piece, since what each row started from has to be put together
+        for begin in range(0, call.rows, _ROWS_AT_ONCE):
+            piece = slice(begin, begin + _ROWS_AT_ONCE)
+            earlier = states_before(before[piece], output, call.initial[0])
+            for given, rows in of_outputs:
+                _outer(given[piece], earlier, rows, call.heads, add=begin > 0)
     return {"weight_hh": result, "bias_hh": torch.cat(biases) if biases else None}
 
 

@@ -39,30 +39,30 @@ def last_rows(sizes: Tensor, batch: int, reverse: bool) -> tuple[Tensor, Tensor]
     return running, running if reverse else offsets_of(sizes)[lengths[running] - 1] + running
 
 
-def before_each_row(
-    states: Tensor, initial: Tensor, sizes: Tensor, reverse: bool, piece: slice = slice(None)
-) -> Tensor:
-    """What each row started from, (rows, size): the row of the step before in the order of computation, or the start.
+def rows_before(sizes: Tensor, batch: int, reverse: bool) -> Tensor:
+    """For each row that of the step before in the order of computation; where sequence n starts, -1 - n. (rows)"""
+    sequence, step = sequence_of_row(sizes), step_of_row(sizes)
+    starts = step + 1 == lengths_of(sizes, batch)[sequence] if reverse else step == 0
+    before = offsets_of(sizes)[step + 1 if reverse else step - 1] + sequence
+    return torch.where(starts, -1 - sequence, before)
 
-    states: (rows, size), after each step; initial: (batch, size). piece: the rows that are wanted.
+
+def states_before(before: Tensor, states: Tensor, initial: Tensor) -> Tensor:
+    """What rows started from, (rows, size). before: of these rows as `rows_before` says.
+
+    states: (all rows, size), after each step; initial: (batch, size).
     """
-    sequence, step = sequence_of_row(sizes)[piece], _step_of_row(sizes)[piece]
-    if reverse:
-        starts = step + 1 == lengths_of(sizes, len(initial))[sequence]
-        before = step + 1
-    else:
-        starts = step == 0
-        before = step - 1
-    rows = torch.where(starts, 0, offsets_of(sizes)[before] + sequence).to(states.device)
-    found = states.index_select(0, rows)
-    at_start = starts.nonzero().squeeze(1)
-    return found.index_copy_(0, at_start.to(states.device), initial[sequence[at_start].to(states.device)])
+    before = before.to(states.device)
+    found = states.index_select(0, before.clamp(min=0))
+    at_start = (before < 0).nonzero().squeeze(1)
+    return found.index_copy_(0, at_start, initial[-1 - before[at_start]])
 
 
-def _step_of_row(sizes: Tensor) -> Tensor:
+def step_of_row(sizes: Tensor) -> Tensor:
+    """Which step each row belongs to, (rows)."""
     return torch.repeat_interleave(torch.arange(len(sizes)), sizes, output_size=int(sizes.sum()))
 
 
 def padded_rows(sizes: Tensor, batch: int) -> Tensor:
     """Where each row stands in a full grid of (steps, batch) rows."""
-    return _step_of_row(sizes) * batch + sequence_of_row(sizes)
+    return step_of_row(sizes) * batch + sequence_of_row(sizes)

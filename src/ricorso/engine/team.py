@@ -1,11 +1,24 @@
 """Threads for kernels that run beside torch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
 
 from ricorso.kernels.team import Team, openmp_team
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Within the block torch computes with so many threads, with as many as before where there is no number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @cache

@@ -1,37 +1,22 @@
 """Kernels ready to be called: from the cache or freshly compiled, loaded into this process."""
 
-import ctypes
-import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
-
-import llvmlite
-from llvmlite import binding as llvm
 
 from ricorso.equations.cell import Cell
 from ricorso.equations.portable import to_json
 from ricorso.kernels.arguments import Block, block
 from ricorso.kernels.cache import cached
-from ricorso.kernels.llvm.host import host, target_machine
+from ricorso.kernels.llvm.host import host
 from ricorso.kernels.llvm.module import MODULES, compile_object, parts
 from ricorso.kernels.llvm.shape import Shape
+from ricorso.kernels.native import Loaded, Native, load, made_by
 from ricorso.kernels.team import Team, run_in_threads
 
 # kernel -> the module that has it
 MODULE_OF = {kernel: module for module, kernels in MODULES.items() for kernel in kernels}
-Native = Callable[..., None]
-Whole = ctypes.CFUNCTYPE(None, ctypes.POINTER(Block))
-Part = ctypes.CFUNCTYPE(None, ctypes.POINTER(Block), ctypes.c_int64, ctypes.c_int64)
-
-
-@dataclass(frozen=True, eq=False)
-class _Module:
-    whole: Mapping[str, Native]
-    part: Mapping[str, Native]
-    engine: object = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +24,9 @@ class Compiled:
     """The kernels of one shape. A module is compiled when one of its kernels is first needed."""
 
     shape: Shape
+    _loaded: dict[str, Loaded] = field(default_factory=dict, repr=False)
 
-    _loaded: dict[str, _Module] = field(default_factory=dict, repr=False)
-
-    def _module(self, kernel: str) -> _Module:
+    def _module(self, kernel: str) -> Loaded:
         name = MODULE_OF[kernel]
         if name not in self._loaded:
             self._loaded[name] = _load(self.shape, name)
@@ -69,42 +53,14 @@ class Compiled:
         return tile.count * tile.vectors * tile.lanes * depth
 
 
-@cache
-def _source_digest() -> str:
-    """Changes whenever the code that makes kernels does."""
-    digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in sorted([*here.glob("*.py"), *here.glob("llvm/*.py"), *here.parent.glob("equations/*.py")]):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def _key(shape: Shape, module: str) -> str:
-    machine = shape.host
-    facts = [
-        _source_digest(),
-        llvmlite.__version__,
-        machine.triple,
-        machine.processor,
-        machine.features,
-        shape.dtype,
-        shape.hidden,
-        shape.heads,
-        module,
-        to_json(shape.cell),
-    ]
+    facts = [*made_by(shape.host), shape.dtype, shape.hidden, shape.heads, module, to_json(shape.cell)]
     return json.dumps(facts, sort_keys=True)
 
 
-def _load(shape: Shape, module: str) -> _Module:
+def _load(shape: Shape, module: str) -> Loaded:
     code = cached(_key(shape, module), lambda: compile_object(shape, module))
-    empty = llvm.parse_assembly(f'target triple = "{shape.host.triple}"')
-    engine = llvm.create_mcjit_compiler(empty, target_machine(shape.host))
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    whole = {name: Whole(engine.get_function_address(name)) for name in MODULES[module]}
-    part = {name: Part(engine.get_function_address(f"{name}_part")) for name in parts(module)}
-    return _Module(whole, part, engine)
+    return load(code, shape.host, Block, MODULES[module], parts(module))
 
 
 @cache

@@ -150,20 +150,29 @@ def _features(x: Tensor, most: int, expected: Expected) -> Tensor:
             order = "(batch, time, features)" if expected.batch_first else "(time, batch, features)"
             wanted = f"{order} or (time, features)"
         raise ShapeError(f"`input` has {x.dim()} dimensions {tuple(x.shape)}; wanted {wanted}.")
-    if features and x.shape[-1] != expected.input_size:
+    if features:
+        check_features(x, expected.input_size, expected.weight, expected.name)
+        return x.to(expected.weight.dtype)
+    _check_device(x, expected.weight)
+    _check_tokens(x, expected)
+    return x.long()
+
+
+def check_features(x: Tensor, input_size: int, weight: Tensor, name: str) -> None:
+    """Raises ShapeError where features, type or device of an input do not fit; name: what errors call the layer."""
+    if x.shape[-1] != input_size:
         raise ShapeError(
-            f"`input` has {x.shape[-1]} features; this {expected.name} was built with "
-            f"input_size={expected.input_size}. Rebuild it, or check what feeds it."
+            f"`input` has {x.shape[-1]} features; this {name} was built with input_size={input_size}. "
+            f"Rebuild it, or check what feeds it."
         )
-    weight = expected.weight
-    if features and x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
         raise ShapeError(f"`input` is {x.dtype} and the weights are {weight.dtype}; convert one of the two.")
+    _check_device(x, weight)
+
+
+def _check_device(x: Tensor, weight: Tensor) -> None:
     if x.device != weight.device:
         raise ShapeError(f"`input` is on {x.device} and the weights on {weight.device}; move one of the two.")
-    if not features:
-        _check_tokens(x, expected)
-        return x.long()
-    return x.to(weight.dtype)
 
 
 def _check_tokens(x: Tensor, expected: Expected) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from ricorso.engine.ragged import sequence_of_row
+from ricorso.engine.ragged import sequence_of_row, step_of_row
 from ricorso.errors import ShapeError
 
 
@@ -87,7 +87,7 @@ def from_lengths(
     longest = int(pieces[0]) if len(pieces) else 0
     sizes = torch.searchsorted(-pieces, -torch.arange(longest))
     piece = sequence_of_row(sizes)
-    step = torch.repeat_interleave(torch.arange(longest), sizes, output_size=len(piece)) + begin[piece]
+    step = step_of_row(sizes) + begin[piece]
     of_piece = sequence[order]
     at = of_piece[piece] * steps + step if batch_first else step * batch + of_piece[piece]
     first, last = (

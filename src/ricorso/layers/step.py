@@ -13,9 +13,9 @@ from ricorso.engine.path import Path, choose
 from ricorso.engine.single import Weights
 from ricorso.equations.cell import Cell
 from ricorso.errors import ShapeError, UsageError
+from ricorso.layers.batch import States, check_features
 from ricorso.layers.recurrent import Recurrent
 
-States = Tensor | tuple[Tensor, ...]
 _PEERS: dict[str, Callable[..., Any]] = {
     "lstm": torch._VF.lstm_cell,
     "gru": torch._VF.gru_cell,
@@ -170,18 +170,9 @@ class RecurrentCell(nn.Module):
         )
 
     def _check_input(self, input: Tensor, weight: Tensor) -> None:
-        name = type(self).__name__
         if not input.dim():
             raise ShapeError("`input` is a single number; wanted (batch, features) or (features).")
-        if input.shape[-1] != self.input_size:
-            raise ShapeError(
-                f"`input` has {input.shape[-1]} features; this {name} was built with input_size={self.input_size}. "
-                f"Rebuild it, or check what feeds it."
-            )
-        if input.dtype != weight.dtype and not torch.is_autocast_enabled(input.device.type):
-            raise ShapeError(f"`input` is {input.dtype} and the weights are {weight.dtype}; convert one of the two.")
-        if input.device != weight.device:
-            raise ShapeError(f"`input` is on {input.device} and the weights on {weight.device}; move one of the two.")
+        check_features(input, self.input_size, weight, type(self).__name__)
 
     def _initial(self, x: Tensor, hx: States | None, batched: bool, weight: Tensor) -> tuple[Tensor, ...]:
         """States of (batch, hidden_size)."""

@@ -16,6 +16,7 @@ from ricorso.cells.file import resolve_cell
 from ricorso.data.text import describe_character
 from ricorso.data.vocabulary import Ids, Vocabulary
 from ricorso.decoding.sample import Sampler
+from ricorso.engine.team import threads
 from ricorso.equations import Cell, portable
 from ricorso.errors import DataError, RunError, TrainingError, UsageError
 from ricorso.tasks.generate.config import GenerateConfig, check_names
@@ -284,7 +285,7 @@ class Generator:
             raise DataError("The text has one symbol only; measuring needs at least 2.")
         characters = len(source.text) - len(vocabulary.decode(ids[:1]))
         unknown = float(np.mean(ids == vocabulary.unknown_id)) if vocabulary.unknown_id is not None else 0.0
-        with _threads(self.config_.threads):
+        with threads(self.config_.threads):
             result = _figures(*total_loss(model, ids, WINDOW), characters) | {"unknown": unknown, "window": WINDOW}
             if stateful:
                 result["stateful"] = _figures(*total_loss_of_stream(model, ids), characters)
@@ -404,16 +405,6 @@ def _prompt_ids(vocabulary: Vocabulary, prompt: str, drop: bool) -> Ids:
 @contextlib.contextmanager
 def _reproducible(config: GenerateConfig) -> Iterator[None]:
     """Within the block torch draws from the config's seed with its threads; afterwards everything is as before."""
-    with torch.random.fork_rng(devices=[]), _threads(config.threads):
+    with torch.random.fork_rng(devices=[]), threads(config.threads):
         torch.manual_seed(config.seed)
         yield
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
