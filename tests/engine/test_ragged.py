@@ -40,9 +40,9 @@ def test_rows_know_their_sequence_and_the_row_before():
     assert lengths_of(sizes, 4).tolist() == [4, 3, 1, 0]
     assert sequence_of_row(sizes).tolist() == [0, 1, 2, 0, 1, 0, 1, 0]
     states, initial = torch.arange(8.0).unsqueeze(1), -torch.arange(1.0, 5.0).unsqueeze(1)
-    before = states_before(rows_before(sizes, 4, reverse=False), states, initial)
+    before = states_before(rows_before(sizes, reverse=False), states, initial)
     assert before.squeeze(1).tolist() == [-1, -2, -3, 0, 1, 3, 4, 5]
-    before = states_before(rows_before(sizes, 4, reverse=True), states, initial)
+    before = states_before(rows_before(sizes, reverse=True), states, initial)
     assert before.squeeze(1).tolist() == [3, 4, -3, 5, 6, 7, -2, -1]
     assert even_offsets(3, 2).tolist() == [0, 2, 4, 6]
     assert even_offsets(3, 0).tolist() == [0, 0, 0, 0]

@@ -6,7 +6,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ricorso.engine.ragged import even_offsets, last_rows, offsets_of
+from ricorso.engine.ragged import Grid, even_offsets, last_rows, offsets_of
 
 # What kernels compute in, and keep all states but the output in, by what tensors are stored in.
 COMPUTED_IN = {
@@ -28,7 +28,7 @@ class Call:
     initial: (states, batch, hidden_size). seed, first_step: where the random numbers of the sequence begin.
     sizes: how many sequences there are at each step, never more than at the step before, (steps); then (time, batch)
     is one dimension above, the rows of all steps as `engine.ragged` packs them, and the sequences are those of
-    `initial` in order.
+    `initial` in order. grid: where outputs are to stand in a padded batch; without it they are packed as well.
     """
 
     inputs: Tensor
@@ -43,6 +43,7 @@ class Call:
     seed: int = 0
     first_step: int = 0
     sizes: Tensor | None = None
+    grid: Grid | None = None
 
     @property
     def steps(self) -> int:
@@ -57,6 +58,11 @@ class Call:
     def leading(self) -> tuple[int, ...]:
         """(time, batch), or (rows) of a ragged batch."""
         return tuple(self.inputs.shape[: 2 if self.sizes is None else 1])
+
+    @property
+    def output_leading(self) -> tuple[int, ...]:
+        """The same of the outputs."""
+        return self.leading if self.grid is None else self.grid.leading
 
     @property
     def rows(self) -> int:
@@ -74,7 +80,7 @@ class Call:
 
     def with_tensors(self, tensors: tuple[Tensor | None, ...]) -> "Call":
         """The same run on other tensors, in the order of `tensors`."""
-        return Call(*tensors, self.reverse, self.seed, self.first_step, self.sizes)  # type: ignore[arg-type, call-arg]
+        return replace(self, **dict(zip(TENSORS, tensors, strict=True)))  # type: ignore[arg-type]
 
     def part(self, piece: slice, initial: Tensor) -> "Call":
         """The same run over the steps `piece` alone, from other states."""
@@ -98,7 +104,8 @@ class Call:
         return self.initial.dtype
 
 
-TENSORS = tuple(field.name for field in fields(Call) if field.name not in ("reverse", "seed", "first_step", "sizes"))
+_OPTIONS = ("reverse", "seed", "first_step", "sizes", "grid")
+TENSORS = tuple(field.name for field in fields(Call) if field.name not in _OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ class Saved:
 
     output: (time, batch, hidden); others: (states - 1, time, batch, hidden); columns: (time, batch, input gates *
     hidden), the leaves that see the input; extras: (time, batch, other leaves * hidden); rows for (time, batch) in a
-    ragged batch.
+    ragged batch. Outputs with a grid are (time, batch, hidden) or (batch, time, hidden), zero behind the ends.
     """
 
     output: Tensor
@@ -121,9 +128,10 @@ class Saved:
             last = 0 if call.reverse else call.steps - 1
             return torch.cat([self.output[last].unsqueeze(0), self.others[:, last].to(call.dtype)])
         finals = call.initial.clone(memory_format=torch.contiguous_format)
-        running, rows = last_rows(call.sizes, call.batch, call.reverse)
-        finals[:1, running] = self.output[rows]
-        finals[1:, running] = self.others[:, rows].to(call.dtype)
+        rows = last_rows(call.sizes, call.batch, call.reverse)
+        places = rows if call.grid is None else call.grid.places[rows]
+        finals[0, : len(rows)] = self.output.flatten(0, -2).index_select(0, places)
+        finals[1:, : len(rows)] = self.others.index_select(1, rows)
         return finals
 
 

@@ -74,6 +74,7 @@ def _common(
         "steps": call.steps,
         "batch": batch,
         "rows": call.rows,
+        "places": 0 if call.grid is None else call.grid.places.data_ptr(),
         "reverse": int(call.reverse),
         "seed": call.seed,
         "first_step": call.first_step,
@@ -83,7 +84,7 @@ def _common(
 
 
 def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tensor, Tensor, Saved]:
-    """Outputs (time, batch, hidden) or (rows, hidden), final states (states, batch, hidden), and what backward needs.
+    """Outputs (time, batch, hidden), (rows, hidden) or as `call.grid` says, final states (states, batch, hidden), and what backward needs.
 
     output: contiguous memory for the outputs.
     """
@@ -106,8 +107,11 @@ def _forward(
     by_tokens = not call.inputs.is_floating_point() and cell.product_gates and cell.input_gates
     ids, table = (call.inputs.contiguous(), products.token_table(cell, call)) if by_tokens else (None, None)
     columns = products.project(cell, call) if ids is None else new(*leading, kernels.shape.columns if saving else 0)
+    if output is None:
+        # what stands behind the ends of sequences is not written
+        output = (new if call.grid is None else call.initial.new_zeros)(*call.output_leading, hidden)
     saved = Saved(
-        output=new(*leading, hidden) if output is None else output,
+        output=output,
         others=new((len(cell.states) - 1, *leading, hidden), dtype=COMPUTED_IN[call.dtype]),
         columns=columns,
         extras=new(*leading, kernels.shape.extras if saving else 0),
@@ -166,7 +170,7 @@ def backward(
         state_gradients = torch.zeros(call.initial.shape, dtype=wide)
     else:
         state_gradients = final_gradient.to(wide).clone(memory_format=torch.contiguous_format)
-    if output_gradient.stride(-1) != 1 and hidden > 1:
+    if call.grid is not None or (output_gradient.stride(-1) != 1 and hidden > 1):
         output_gradient = output_gradient.contiguous()
     chosen = plan(kernels, direction, call.steps, -(-call.rows // call.steps))
     values, _alive = _common(call, direction, torch.empty(direction.packed_words, dtype=wide))
@@ -187,9 +191,9 @@ def backward(
         }
     )
     if call.sizes is None:
-        strides = {"step": output_gradient.stride(0), "row": output_gradient.stride(1)}
+        strides = {"step": output_gradient.stride(0), "sequence": output_gradient.stride(1)}
     else:
-        strides = {"offset": output_gradient.stride(0), "row": output_gradient.stride(0)}
+        strides = {"place": output_gradient.stride(-2)}
     values |= {f"output_gradient_{name}": stride for name, stride in strides.items()}
     kernels.run("backward", torch_team(), values | chosen)
     found = products.input_gradients(call, column_gradients, needs_input)

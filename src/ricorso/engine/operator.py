@@ -5,7 +5,8 @@ as a plain loop and differentiated by torch.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -15,6 +16,7 @@ from ricorso.cells import CATALOGUE
 from ricorso.engine import naive, scan, segments
 from ricorso.engine.call import COMPUTED_IN, TENSORS, Call, Saved
 from ricorso.engine.device import engine_for
+from ricorso.engine.ragged import Grid
 from ricorso.equations.cell import Cell
 from ricorso.equations.portable import to_json
 
@@ -30,13 +32,13 @@ def register(cell: Cell) -> str:
     return key
 
 
-def _call(tensors, seed, sizes, reverse, first_step) -> Call:
-    return Call(*tensors, reverse, 0 if seed is None else int(seed), first_step, sizes)  # type: ignore[call-arg]
+def _call(tensors, seed, sizes, reverse, first_step, grid=None) -> Call:
+    return Call(*tensors, reverse, 0 if seed is None else int(seed), first_step, sizes, grid)  # type: ignore[call-arg]
 
 
 def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    *tensors, seed, sizes, cell, reverse, first_step, segment = arguments
-    call = _call(tensors, seed, sizes, reverse, first_step)
+    *tensors, seed, sizes, cell, reverse, first_step, segment, grid = arguments
+    call = _call(tensors, seed, sizes, reverse, first_step, grid)
     if segment:
         output, finals, saved = segments.forward(_CELLS[cell], call, segment)
     else:
@@ -45,9 +47,9 @@ def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
 
 
 def _run_backward(
-    d_output, d_finals, tensors, saved, seed, sizes, cell, reverse, first_step, segment, needs, overwrite=False
+    d_output, d_finals, tensors, saved, seed, sizes, cell, reverse, first_step, segment, grid, needs, overwrite=False
 ):
-    call = _call(tensors, seed, sizes, reverse, first_step)
+    call = _call(tensors, seed, sizes, reverse, first_step, grid)
     saved = Saved(*saved)
     if segment:
         return segments.backward(_CELLS[cell], call, saved, d_output, d_finals, needs, segment)
@@ -73,7 +75,7 @@ def forward_operator(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`fast.forward` for torch's dispatcher."""
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
-    return _run_forward(*tensors, seed, sizes, cell, reverse, first_step, segment)
+    return _run_forward(*tensors, seed, sizes, cell, reverse, first_step, segment, None)
 
 
 @forward_operator.register_fake
@@ -126,7 +128,7 @@ def backward_operator(
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
     found = _run_backward(
         output_gradient, final_gradient, tensors, (output, others, columns, extras), seed, sizes, cell, reverse,
-        first_step, segment, needs_input,
+        first_step, segment, None, needs_input,
     )  # fmt: skip
     return [gradient for gradient in found if gradient is not None]
 
@@ -152,7 +154,7 @@ def _setup_context(ctx, inputs, output):
     *tensors, seed, sizes, cell, reverse, first_step, segment = inputs
     out, _, *saved = output
     ctx.save_for_backward(*tensors, out, *saved, seed, sizes)
-    ctx.options = (cell, reverse, first_step, segment)
+    ctx.options, ctx.grid = (cell, reverse, first_step, segment), None
     ctx.set_materialize_grads(False)
 
 
@@ -182,13 +184,15 @@ def _gradients(ctx, run, tensors, d_output, d_finals):
         found = _differentiable_backward(ctx, d_output, d_finals)
     else:
         found = run(tensors[0].is_floating_point() and ctx.needs_input_grad[0])
-    return *found, *(None,) * 6
+    return *found, *(None,) * (len(ctx.needs_input_grad) - len(TENSORS))
 
 
 def _differentiable_backward(ctx, d_output, d_finals):
     tensors, _, seed, sizes = _apart(ctx)
     cell, reverse, first_step, _ = ctx.options
     output, finals = naive.run(_CELLS[cell], _call(tensors, seed, sizes, reverse, first_step))
+    if ctx.grid is not None:
+        output = ctx.grid.padded(output)
     d_finals = torch.zeros_like(finals) if d_finals is None else d_finals
     asked = [needed and t is not None for t, needed in zip(tensors, ctx.needs_input_grad, strict=False)]
     wanted = [t for t, needed in zip(tensors, asked, strict=True) if needed]
@@ -208,7 +212,8 @@ class _Eager(torch.autograd.Function):
     def forward(ctx, *inputs):
         # A separate `setup_context` would have torch inspect the signature at every call.
         output = _run_forward(*inputs)
-        _setup_context(ctx, inputs, output)
+        _setup_context(ctx, inputs[:-1], output)
+        ctx.grid = inputs[-1]
         return output[:2]
 
     @staticmethod
@@ -218,13 +223,13 @@ class _Eager(torch.autograd.Function):
         tensors, saved, *shared = _apart(ctx)
         if d_output is None:
             d_output = _nothing(saved[0])
-        run = partial(_run_backward, d_output, d_finals, tensors, saved, *shared, *ctx.options)
+        run = partial(_run_backward, d_output, d_finals, tensors, saved, *shared, *ctx.options, ctx.grid)
         return _gradients(ctx, partial(run, overwrite=overwrite), tensors, d_output, d_finals)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One layer in one direction; tensors and sizes as in `Call`, cell as `register` names it."""
+    """One layer in one direction; tensors, sizes and grid as in `Call`, cell as `register` names it."""
 
     cell: str
     tensors: tuple[Tensor | None, ...]
@@ -233,10 +238,16 @@ class Run:
     seed: Tensor | None
     segment: int = 0
     first_step: int = 0
+    grid: Grid | None = None
 
     @property
     def call(self) -> Call:
-        return _call(self.tensors, self.seed, self.sizes, self.reverse, self.first_step)
+        return _call(self.tensors, self.seed, self.sizes, self.reverse, self.first_step, self.grid)
+
+    def padded_after(self, forward: Callable[["Run"], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """By an engine that gives packed outputs only."""
+        output, finals = forward(replace(self, grid=None))
+        return output if self.grid is None else self.grid.padded(output), finals
 
 
 def _differentiated(tensors: tuple[Tensor | None, ...]) -> bool:
@@ -246,21 +257,25 @@ def _differentiated(tensors: tuple[Tensor | None, ...]) -> bool:
 def forward(run: Run) -> tuple[Tensor, Tensor]:
     """Outputs and final states."""
     compiling = torch.compiler.is_compiling()
+    if run.grid is not None and (compiling or run.segment or run.tensors[-1].is_cuda):
+        return run.padded_after(forward)
     if not compiling and not _differentiated(run.tensors):
         return engine_for(run.call).infer(_CELLS[run.cell], run.call)
-    operator = forward_operator if compiling else _Eager.apply
     options = (run.cell, run.reverse, run.first_step, run.segment)
-    output, finals, *_ = operator(*run.tensors, run.seed, run.sizes, *options)
+    if compiling:
+        output, finals, *_ = forward_operator(*run.tensors, run.seed, run.sizes, *options)
+    else:
+        output, finals = _Eager.apply(*run.tensors, run.seed, run.sizes, *options, run.grid)
     return output, finals
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # which cannot see into SymPy
 def naive_forward(run: Run) -> tuple[Tensor, Tensor]:
     """`forward` by the oracle."""
-    return naive.run(_CELLS[run.cell], run.call)
+    return run.padded_after(lambda packed: naive.run(_CELLS[run.cell], packed.call))
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 def scan_forward(run: Run) -> tuple[Tensor, Tensor]:
     """`forward` by a parallel scan over time."""
-    return scan.run(_CELLS[run.cell], run.call)
+    return run.padded_after(lambda packed: scan.run(_CELLS[run.cell], packed.call))

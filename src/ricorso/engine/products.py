@@ -150,7 +150,7 @@ def recurrent_gradients(
 ) -> dict[str, Tensor | None]:
     """Gradients of recurrent weights and bias from those of the columns and extra columns.
 
-    output: (time, batch, hidden_size); vectors: those that matrices multiplied, (vectors, time, batch, hidden_size),
+    output: as the forward pass left it; vectors: those that matrices multiplied, (vectors, time, batch, hidden_size),
     of which the previous output is not used; rows for (time, batch) in a ragged batch. of_bias: the gradient of the
     other bias, the sum of the columns'.
     """
@@ -177,11 +177,13 @@ def recurrent_gradients(
             _outer(later, earlier, rows, call.heads, add=False)
             _outer(at_start, call.initial[0], rows, call.heads, add=True)
     elif of_outputs:
-        before = rows_before(call.sizes, batch, call.reverse)
+        before = rows_before(call.sizes, call.reverse)
+        if call.grid is not None:
+            before = torch.where(before < 0, before, call.grid.places[before])
         # piece by piece, since what each row started from has to be put together
         for begin in range(0, call.rows, _ROWS_AT_ONCE):
             piece = slice(begin, begin + _ROWS_AT_ONCE)
-            earlier = states_before(before[piece], output, call.initial[0])
+            earlier = states_before(before[piece], output.flatten(0, -2), call.initial[0])
             for given, rows in of_outputs:
                 _outer(given[piece], earlier, rows, call.heads, add=begin > 0)
     return {"weight_hh": result, "bias_hh": torch.cat(biases) if biases else None}

@@ -30,8 +30,8 @@ def run(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
     rows = padded_rows(call.sizes, call.batch).to(call.inputs.device)
     new = _run(cell, _padded(call, rows), rows)
     packed = torch.stack([state.flatten(0, 1)[rows] for state in new])
-    running, last = (index.to(rows.device) for index in last_rows(call.sizes, call.batch, call.reverse))
-    return packed[0], call.initial.index_copy(1, running, packed[:, last])
+    last = packed.index_select(1, last_rows(call.sizes, call.batch, call.reverse).to(rows.device))
+    return packed[0], torch.cat([last, call.initial[:, last.shape[1] :]], 1)
 
 
 def _padded(call: Call, rows: Tensor) -> Call:

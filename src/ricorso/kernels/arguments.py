@@ -20,6 +20,7 @@ NAMES = (
     "batch",
     "offsets",  # (steps + 1) int64: where the rows of each step begin in a sequence buffer
     "rows",  # of a sequence buffer
+    "places",  # (rows) int64: the row of `output` and `output_gradient` for each row of the others, or 0: the same
     "reverse",  # 1: time runs from the last step to the first
     "columns",  # stored (rows, input gates * hidden) input projections in, values saved for backward out
     "extras",  # stored (rows, other leaves * hidden) values saved for backward out
@@ -39,10 +40,10 @@ NAMES = (
     "initial",  # stored (batch, hidden) output before the first step
     "initial_others",  # (states - 1, batch, hidden) the other states before the first step
     "others",  # (states - 1, rows, hidden) the other states
-    "output_gradient",  # stored, at step * first + offsets[step] * second + row * third of the strides below
+    "output_gradient",  # stored, at step * first + sequence * second + place * third of the strides below
     "output_gradient_step",
-    "output_gradient_offset",
-    "output_gradient_row",
+    "output_gradient_sequence",
+    "output_gradient_place",
     "column_gradients",  # stored, as columns
     "extra_gradients",  # stored, as extras
     "state_gradients",  # (states, batch, hidden): of the final states in, of the initial states out

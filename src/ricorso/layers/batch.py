@@ -53,12 +53,12 @@ class Batch:
         return values.transpose(0, 1) if self.expected.batch_first else values
 
     def restored(self, output: Tensor) -> Tensor | PackedSequence:
-        """Outputs in the form of the input."""
+        """Outputs in the form of the input; those of a ragged batch come padded or packed as the input was."""
         given = self.given
         if isinstance(given, PackedSequence):
             return PackedSequence(output, given.batch_sizes, given.sorted_indices, given.unsorted_indices)
         if self.packing is not None:
-            return self.packing.padded(output, (given.shape[0], given.shape[1]))
+            return output
         if not self.batched:
             return output.squeeze(1)
         return output.transpose(0, 1) if self.expected.batch_first else output

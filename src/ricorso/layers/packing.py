@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from ricorso.engine.ragged import sequence_of_row, step_of_row
+from ricorso.engine.ragged import Grid, GridRows, sequence_of_row, step_of_row
 from ricorso.errors import ShapeError
 
 
@@ -16,13 +16,13 @@ class Packing:
     """Which steps of a batch are computed, and in which order.
 
     What is computed are pieces of sequences, longer ones first: whole sequences, or what lies between restarts.
-    sizes: pieces at each step, (steps), on the CPU. source: for each row its place in the padded batch, both leading
-    dimensions counted as one, or None when the rows came packed. sequence: the sequence of each piece. begins, ends:
+    sizes: pieces at each step, (steps), on the CPU. grid: where the rows stand in the padded batch, or None when they
+    came packed. sequence: the sequence of each piece. begins, ends:
     for each sequence its first and its last piece. whole: whether every piece is a whole sequence.
     """
 
     sizes: Tensor
-    source: Tensor | None
+    grid: Grid | None
     sequence: Tensor
     begins: Tensor
     ends: Tensor
@@ -30,13 +30,10 @@ class Packing:
 
     def rows(self, padded: Tensor) -> Tensor:
         """The rows that are computed, from a tensor with the two leading dimensions of the padded batch."""
-        return padded if self.source is None else padded.flatten(0, 1).index_select(0, self.source)
-
-    def padded(self, rows: Tensor, leading: tuple[int, int]) -> Tensor:
-        """Rows back in their places, zero elsewhere."""
-        assert self.source is not None
-        found = rows.new_zeros(leading[0] * leading[1], *rows.shape[1:]).index_copy(0, self.source, rows)
-        return found.view(*leading, *rows.shape[1:])
+        if self.grid is None:
+            return padded
+        found: Tensor = GridRows.apply(padded, self.grid) if padded.requires_grad else self.grid.rows(padded)
+        return found
 
     def of_each_row(self, pieces: Tensor) -> Tensor:
         """What belongs to a piece for each of its rows, (rows, ...)."""
@@ -96,7 +93,7 @@ def from_lengths(
     )
     return Packing(
         sizes,
-        at.to(device),
+        Grid(at.to(device), (batch, steps) if batch_first else (steps, batch)),
         of_piece.to(device),
         place[first].to(device),
         place[last - 1].to(device),

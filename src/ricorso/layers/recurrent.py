@@ -251,6 +251,8 @@ class Recurrent(nn.Module):
         if self._path.name == "torch":
             weights = [weight.to(dtype) for weight in self._flat_weights()]
             x, last = peer.run(self.cell, x, starts, weights, self, batch.sizes)
+            if batch.packing is not None and batch.packing.grid is not None:
+                x = batch.packing.grid.padded(x)
         else:
             x, last = self._stack(x, starts, given, dtype, batch.packing)
         if batch.packing is not None:
@@ -304,29 +306,35 @@ class Recurrent(nn.Module):
         dtype: torch.dtype,
         packing: Packing | None,
     ) -> tuple[Tensor, list[Tensor]]:
-        """All layers and directions: outputs of the last layer, and each state (layers * directions, count, size)."""
+        """All layers and directions: outputs of the last layer, and each state (layers * directions, count, size).
+
+        The outputs of a ragged batch are in its grid, where it has one.
+        """
         forward = {"scan": scan_forward, "naive": naive_forward}.get(
             self._path.name if self._path else "", compiled_forward
         )
         variant = self._variants.of(self.training)
         starts = initial if isinstance(initial, Tensor) else torch.stack(tuple(initial))
         finals: list[Tensor] = []
+        sizes, grid = (None, None) if packing is None else (packing.sizes, packing.grid)
         for layer in range(self.num_layers):
             if self.training and self.input_dropout and x.is_floating_point():
                 x = x * self._locked_mask(x, starts.shape[2], packing)
             outputs = []
+            straight_to = grid if layer == self.num_layers - 1 and not self.bidirectional else None
             for direction in self._directions:
                 weights = self._weights(f"l{layer}{direction}", dtype)
                 seed = torch.randint(2**62, (), dtype=torch.int64) if variant.kernel.noises else None
                 tensors = (x, *weights, signals, starts[:, len(finals)])
-                sizes = None if packing is None else packing.sizes
                 segment = self._segment(variant.kernel, tensors, sizes)
-                output, final = forward(Run(variant.key, tensors, sizes, bool(direction), seed, segment))
+                output, final = forward(Run(variant.key, tensors, sizes, bool(direction), seed, segment, grid=straight_to))
                 outputs.append(output)
                 finals.append(final)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
             if self.dropout and layer < self.num_layers - 1:
                 x = nn.functional.dropout(x, self.dropout, self.training)
+        if grid is not None and self.bidirectional:
+            x = grid.padded(x)
         last = torch.stack(finals, 1) if len(finals) > 1 else finals[0].unsqueeze(1)
         return x, list(last.unbind(0))
 

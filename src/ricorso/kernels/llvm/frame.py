@@ -43,6 +43,7 @@ class Frame:
         self.before = b.mul(self.batch, I64(shape.hidden))
         self.rows = a.integer("rows")
         self.after = b.mul(self.rows, I64(shape.hidden))
+        self.has_places = b.icmp_signed("!=", a.integer("places"), I64(0))
         self.has_ids = b.icmp_signed("!=", a.integer("token_ids"), I64(0))
         self.step: Step
         self._source: Value
@@ -74,6 +75,13 @@ class Frame:
         )
         return begin, b.sub(end, begin)
 
+    def _place(self, at: Value) -> Value:
+        """The row of the outputs for row `at` of other sequence buffers."""
+        b, a = self.b, self.a
+        # without places there is nothing to read there, but any readable address will do
+        known = b.select(self.has_places, b.gep(a.pointer("places"), [at], source_etype=I64), a.base)
+        return b.select(self.has_places, b.load(known, typ=I64), at)
+
     def is_stored(self, place: Place) -> bool:
         """Whether a place holds elements of the layer's type."""
         kind, n = place
@@ -101,13 +109,13 @@ class Frame:
             at_before, at_start = b.add(self.step.row_before, row), b.mul(row, I64(hidden))
             if n == 0:
                 base = b.select(goes_on, a.pointer("output"), a.pointer("initial"))
-                index = b.select(goes_on, b.mul(at_before, a.integer("output_stride")), at_start)
+                index = b.select(goes_on, b.mul(self._place(b.select(goes_on, at_before, at)), a.integer("output_stride")), at_start)
             else:
                 base = b.select(goes_on, a.pointer("others"), a.pointer("initial_others"))
                 distance = b.mul(b.select(goes_on, self.after, self.before), I64(n - 1))
                 index = b.add(distance, b.select(goes_on, b.mul(at_before, I64(hidden)), at_start))
         elif kind == "new" and n == 0:
-            base, index = a.pointer("output"), b.mul(at, a.integer("output_stride"))
+            base, index = a.pointer("output"), b.mul(self._place(at), a.integer("output_stride"))
         elif kind == "new":
             base, index = a.pointer("others"), b.add(b.mul(self.after, I64(n - 1)), b.mul(at, I64(hidden)))
         elif kind in ("d_new", "d_old"):
@@ -152,7 +160,8 @@ class Frame:
         value = self.v.load_stored(address, mask) if self.is_stored(place) else self.v.load(address, mask)
         if place == ("d_new", 0):
             received = unit
-            for position, stride in ((self.step.t, "step"), (self.step.row, "offset"), (row, "row")):
+            place_of_row = self._place(self.b.add(self.step.row, row))
+            for position, stride in ((self.step.t, "step"), (row, "sequence"), (place_of_row, "place")):
                 received = self.b.add(received, self.b.mul(position, self.a.integer(f"output_gradient_{stride}")))
             place_of = self.v.stored_address(self.a.pointer("output_gradient"), received)
             value = self.b.fadd(value, self.v.load_stored(place_of, mask))
