@@ -327,7 +327,9 @@ class Recurrent(nn.Module):
                 seed = torch.randint(2**62, (), dtype=torch.int64) if variant.kernel.noises else None
                 tensors = (x, *weights, signals, starts[:, len(finals)])
                 segment = self._segment(variant.kernel, tensors, sizes)
-                output, final = forward(Run(variant.key, tensors, sizes, bool(direction), seed, segment, grid=straight_to))
+                output, final = forward(
+                    Run(variant.key, tensors, sizes, bool(direction), seed, segment, grid=straight_to)
+                )
                 outputs.append(output)
                 finals.append(final)
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)

@@ -109,7 +109,9 @@ class Frame:
             at_before, at_start = b.add(self.step.row_before, row), b.mul(row, I64(hidden))
             if n == 0:
                 base = b.select(goes_on, a.pointer("output"), a.pointer("initial"))
-                index = b.select(goes_on, b.mul(self._place(b.select(goes_on, at_before, at)), a.integer("output_stride")), at_start)
+                index = b.select(
+                    goes_on, b.mul(self._place(b.select(goes_on, at_before, at)), a.integer("output_stride")), at_start
+                )
             else:
                 base = b.select(goes_on, a.pointer("others"), a.pointer("initial_others"))
                 distance = b.mul(b.select(goes_on, self.after, self.before), I64(n - 1))
