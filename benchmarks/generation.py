@@ -12,9 +12,11 @@ from measurement import alternate, save
 from ricorso.cells import get_cell
 from ricorso.data.vocabulary import CharacterVocabulary
 from ricorso.decoding.sample import Sampler
+from ricorso.tasks.generate.config import GenerateConfig
 from ricorso.tasks.generate.model import TextModel, Writer, write
 
 HIDDEN = 256
+CONFIG = GenerateConfig.of({"hidden_size": HIDDEN, "dropout": 0.0}).resolved()
 PEERS = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "elman_tanh": torch.nn.RNN}
 OURS_LENGTH, PEER_LENGTH = 4000, 200
 
@@ -36,7 +38,7 @@ def main():
     vocabulary = CharacterVocabulary(string.printable[:65])
     for kind, make_peer in PEERS.items():
         torch.manual_seed(0)
-        model = TextModel(get_cell(kind), len(vocabulary), HIDDEN, 1, None, 0.0).eval()
+        model = TextModel(get_cell(kind), len(vocabulary), CONFIG).eval()
         peer = make_peer(len(vocabulary), HIDDEN)
         peer.load_state_dict(model.recurrent.state_dict())
         ids = torch.randint(0, len(vocabulary), (50,))

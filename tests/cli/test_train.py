@@ -56,7 +56,7 @@ def test_every_setting_is_an_option_with_its_help_and_default(ricorso):
         assert " ".join(field.description.split()[:3]) in text
         if field.default is not None:
             assert "[default:" in text
-    assert f"[default: {GenerateConfig.model_fields['hidden_size'].default}]" in text
+    assert f"[default: {GenerateConfig.model_fields['num_layers'].default}]" in text
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_a_bad_settings_file(ricorso, text_file, tmp_path, name, content, status
         (None, [], 1, "There is no file 'text.txt'"),
         (b"", [], 1, "text.txt is empty"),
         (b"a", [], 1, "too short"),
-        (b"only a few characters", [], 1, f"needs at least {GenerateConfig().sequence_length + 1}"),
+        (b"only a few characters", [], 1, f"needs at least {GenerateConfig().resolved().sequence_length + 1}"),
         (b"PK\x03\x04\0\0\0\0", [], 1, "looks like a binary file"),
         (b"first line\nsm\xf6rg\xe5s\n", [], 1, "text.txt, line 2, column 3: byte 0xf6 is not valid utf-8"),
         (b"some text " * 99, ["--encoding", "utf-9"], 2, "There is no text encoding 'utf-9'"),
         (b"some text " * 99, ["--cell", "gruu"], 2, "Did you mean 'gru'?"),
         (b"some text " * 99, ["--hidden-size", "0"], 2, "hidden_size should be greater than or equal to 1, got 0"),
-        (b"some text " * 99, ["--level", "word"], 2, "'word' is not one of 'character', 'byte', 'bpe'"),
+        (b"some text " * 99, ["--level", "letter"], 2, "'letter' is not one of 'character', 'byte', 'bpe', 'word'"),
         (b"some text " * 99, ["--valid", "other.txt"], 1, "There is no file 'other.txt'"),
         (b"some text " * 99, ["--out", "text.txt"], 2, "'text.txt' exists already"),
     ],

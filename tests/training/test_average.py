@@ -47,3 +47,20 @@ def test_decay_zero_is_the_weights_themselves() -> None:
     set_weight(model, 7.0)
     average.update(1)
     assert float(average.weights()["weight"]) == 7.0
+
+
+def test_evenly_all_weights_after_the_beginning_count_alike() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    set_weight(model, 50.0)
+    average = WeightAverage(model, 0.0, evenly=True)
+    average.update(4)
+    assert float(average.weights()["weight"]) == 50.0
+    set_weight(model, 1.0)
+    average.begin(8)
+    for step, value in ((12, 3.0), (16, 5.0), (20, 7.0)):
+        set_weight(model, value)
+        average.update(step)
+    assert float(average.weights()["weight"]) == 4.0
+    with average.applied():
+        assert float(model.weight.detach()) == 4.0
+    assert float(model.weight.detach()) == 7.0

@@ -1,138 +1,30 @@
 import os
 import resource
 import shutil
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from small_training import (
+    STEPS,
+    Forgetful,
+    StopAt,
+    assert_same_result,
+    plan,
+    resumed,
+    training,
+    weights,
+)
 
 from ricorso.errors import RunError, TrainingError
-from ricorso.training.checkpoint import State, newest_checkpoint
+from ricorso.training.checkpoint import newest_checkpoint
 from ricorso.training.guard import LIMIT
 from ricorso.training.interrupt import StopRequest, TrainingInterrupted, listening
 from ricorso.training.listener import Listener
-from ricorso.training.loop import Plan, Training
+from ricorso.training.loop import Training
 from ricorso.training.schedule import Budget
-
-STEPS = 24
-
-
-class Net(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.rnn = nn.LSTM(3, 8)
-        self.dropout = nn.Dropout(0.3)
-        self.head = nn.Linear(8, 3)
-
-
-class Work:
-    """Predict the next vector of a noisy wave; state carried, dropout drawn from torch's generator."""
-
-    steps_per_epoch = 7
-    symbols_per_step = 20
-
-    def __init__(self) -> None:
-        torch.manual_seed(0)
-        self.model = Net()
-        self.states: list[State] = []
-        self.spoil: Callable[[int], bool] = lambda step: False
-        self.seen = 0
-
-    def batch(self, epoch: int, step: int) -> Tensor:
-        generator = torch.Generator().manual_seed(epoch * 100 + step)
-        return torch.randn(6, 4, 3, generator=generator).cumsum(0)
-
-    def loss(self, batch: Tensor, state: State) -> tuple[Tensor, State]:
-        self.states.append(state)
-        self.seen += 1
-        output, state = self.model.rnn(batch[:-1], state)
-        loss = (self.model.head(self.model.dropout(output)) - batch[1:]).square().mean()
-        return (loss * torch.nan if self.spoil(self.seen) else loss), state
-
-    def validate(self) -> dict[str, float]:
-        with torch.no_grad():
-            return {"validation_loss": float(self.loss(self.batch(999, 0), None)[0])}
-
-    def sample(self) -> str:
-        return f"{float(self.model.head.weight.detach().sum()):.6f}"
-
-
-def plan(**changes: Any) -> Plan:
-    usual: dict[str, Any] = {
-        "budget": Budget(steps=STEPS),
-        "learning_rate": 0.02,
-        "weight_decay": 0.01,
-        "clip": 0.5,
-        "warmup": 0.2,
-        "average": 0.8,
-        "validations": 6,
-        "samples": 3,
-        "log_every": 5,
-        "checkpoint_seconds": 1e9,
-    }
-    return Plan(**(usual | changes))
-
-
-class Forgetful(Work):
-    """Work whose validation grows worse with every step, so that the best weights are early ones."""
-
-    def validate(self) -> dict[str, float]:
-        return {"validation_loss": float(self.model.head.weight.detach().sub(INITIAL).norm())}
-
-
-INITIAL = Work().model.head.weight.detach().clone()
-
-
-def training(folder: Path | None = None, listener: Listener | None = None, **changes: Any) -> Training:
-    if folder:
-        folder.mkdir(exist_ok=True)
-    return Training(Work(), plan(**changes), StopRequest(), listener or Listener(), folder)
-
-
-def weights(trained: Training) -> dict[str, Tensor]:
-    return {name: p.detach().clone() for name, p in trained.model.named_parameters()}
-
-
-def timeless(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in line.items() if k not in ("seconds", "symbols_per_second")} for line in lines]
-
-
-def assert_same_result(one: Training, other: Training) -> None:
-    for name, tensor in weights(one).items():
-        assert torch.equal(tensor, weights(other)[name]), f"{name} differs"
-    assert timeless(one.log.lines) == timeless(other.log.lines)
-    assert (one.cursor.best_step, one.cursor.best_loss) == (other.cursor.best_step, other.cursor.best_loss)
-
-
-class StopAt(Listener):
-    """Asks to stop after a step, as Ctrl-C does, or dies there, as kill -9 does."""
-
-    def __init__(self, step: int, dies: bool = False) -> None:
-        self.step, self.dies = step, dies
-        self.checkpoints: list[Path] = []
-
-    def on_step(self, figures: Mapping[str, Any]) -> None:
-        if figures["step"] == self.step:
-            if self.dies:
-                raise SystemExit
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_checkpoint(self, folder: Path) -> None:
-        self.checkpoints.append(folder)
-
-
-def resumed(folder: Path, **changes: Any) -> Training:
-    again = training(folder, **changes)
-    snapshot = newest_checkpoint(folder / "checkpoints")
-    assert snapshot
-    torch.rand(5)  # the generator stands elsewhere in a new process
-    again.restore(snapshot)
-    again.run()
-    return again
 
 
 @pytest.fixture(scope="module")
@@ -180,16 +72,16 @@ def test_stopped_and_resumed_equals_never_stopped(whole: Training, tmp_path: Pat
 
 
 @pytest.mark.parametrize("step", [5, 13, 22])
-@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["checkpoint each step", "at the best only"])
-def test_killed_and_resumed_equals_never_stopped(whole: Training, tmp_path: Path, step: int, seconds: float) -> None:
+@pytest.mark.parametrize("every", [1, None], ids=["checkpoint each step", "at the best only"])
+def test_killed_and_resumed_equals_never_stopped(whole: Training, tmp_path: Path, step: int, every: int | None) -> None:
     with pytest.raises(SystemExit):
-        training(tmp_path / "run", StopAt(step, dies=True), checkpoint_seconds=seconds).run()
-    assert_same_result(resumed(tmp_path / "run", checkpoint_seconds=seconds), whole)
+        training(tmp_path / "run", StopAt(step, dies=True), checkpoint_steps=every).run()
+    assert_same_result(resumed(tmp_path / "run", checkpoint_steps=every), whole)
 
 
 def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(whole: Training, tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
-        training(tmp_path / "run", StopAt(15, dies=True), checkpoint_seconds=0.0).run()
+        training(tmp_path / "run", StopAt(15, dies=True), checkpoint_steps=1).run()
     checkpoints = sorted((tmp_path / "run" / "checkpoints").iterdir(), key=lambda path: path.name.split("-")[1])
     assert [path.name.split("-")[0] for path in checkpoints] == ["best", "last"]
     os.truncate(checkpoints[-1] / "tensors.safetensors", 100)
@@ -205,7 +97,7 @@ def test_the_best_weights_of_before_the_stop_survive(tmp_path: Path) -> None:
     whole = Training(Forgetful(), plan(), StopRequest())
     whole.run()
     assert whole.cursor.best_step == STEPS // 6
-    first = Training(Forgetful(), plan(checkpoint_seconds=0.0), StopRequest(), StopAt(18, dies=True), tmp_path / "run")
+    first = Training(Forgetful(), plan(checkpoint_steps=1), StopRequest(), StopAt(18, dies=True), tmp_path / "run")
     with pytest.raises(SystemExit):
         first.run()
     snapshot = newest_checkpoint(tmp_path / "run" / "checkpoints")
@@ -232,7 +124,7 @@ def test_a_full_disk_stops_training_and_spares_the_checkpoint(whole: Training, t
 
     try:
         with pytest.raises(TrainingError, match=r"step 1\d could not be written.*checkpoint of step \d+ is whole"):
-            training(tmp_path / "run", Full(), checkpoint_seconds=0.0).run()
+            training(tmp_path / "run", Full(), checkpoint_steps=1).run()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert_same_result(resumed(tmp_path / "run"), whole)
@@ -270,12 +162,16 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_count() -> None:
     assert same[:4] == [False, False, True, False]
     assert spoiled.cursor.skipped == 1
     assert [state is None for state in spoiled.work.states[:5]] == [True, False, False, True, False]  # type: ignore[attr-defined]
-    assert [line["loss"] is None for line in spoiled.log.lines[:4]] == [False, False, True, False]
+    lines = [line for line in spoiled.log.lines if line["kind"] == "step"]
+    assert [line["loss"] is None for line in lines[:4]] == [False, False, True, False]
+    [skipped] = [line for line in spoiled.log.lines if line["kind"] == "skipped"]
+    assert (skipped["step"], skipped["loss"], skipped["batches"]) == (3, "nan", ["wave 2"])
+    assert "rnn.weight_ih_l0" in skipped["parameters"]
     assert all(torch.isfinite(p).all() for p in spoiled.model.parameters())
 
 
 def test_many_bad_steps_end_training_and_keep_the_last_checkpoint(tmp_path: Path) -> None:
-    spoiled = training(tmp_path / "run", checkpoint_seconds=0.0, validations=0, budget=Budget(steps=200))
+    spoiled = training(tmp_path / "run", checkpoint_steps=1, validations=0, budget=Budget(steps=200))
     spoiled.work.spoil = lambda step: step > 10  # type: ignore[attr-defined]
     with pytest.raises(TrainingError, match=f"{LIMIT} steps in a row"):
         spoiled.run()

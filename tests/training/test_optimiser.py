@@ -2,19 +2,44 @@ import pytest
 import torch
 from torch import nn
 
-from ricorso.training.optimiser import adamw, clip, gradient_norm, set_learning_rate
+from ricorso.training.optimiser import add_l2, clip, clip_values, gradient_norm, optimiser, set_learning_rate
 
 
-def test_matrices_decay_and_vectors_do_not() -> None:
+@pytest.mark.parametrize(("kind", "kept"), [("adamw", 0.95), ("sgd", 0.95), ("adam", 1.0)])
+def test_matrices_decay_and_vectors_do_not(kind: str, kept: float) -> None:
     model = nn.Linear(3, 2)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    optimiser = adamw(model, weight_decay=0.5)
-    set_learning_rate(optimiser, 0.1)
+    made = optimiser(model, kind, weight_decay=0.5)
+    set_learning_rate(made, 0.1)
     for p in model.parameters():
         p.grad = torch.zeros_like(p)
-    optimiser.step()
-    torch.testing.assert_close(model.weight, before["weight"] * 0.95)
+    made.step()
+    torch.testing.assert_close(model.weight, before["weight"] * kept)
     torch.testing.assert_close(model.bias, before["bias"])
+
+
+def test_sgd_has_momentum() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    made = optimiser(model, "sgd", momentum=0.5)
+    set_learning_rate(made, 1.0)
+    before = float(model.weight.detach())
+    for _ in range(2):
+        model.weight.grad = torch.ones(1, 1)
+        made.step()
+    assert float(model.weight.detach()) == pytest.approx(before - 1 - 1.5)
+
+
+def test_l2_pulls_matrices_and_values_are_clipped_after_it() -> None:
+    model = nn.Linear(2, 1)
+    parameters = list(model.parameters())
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[10.0, -1.0]]))
+    model.weight.grad, model.bias.grad = torch.zeros(1, 2), torch.tensor([-7.0])
+    add_l2(parameters, 0.5)
+    assert model.weight.grad.tolist() == [[5.0, -0.5]]
+    clip_values(parameters, 2.0)
+    assert model.weight.grad.tolist() == [[2.0, -0.5]]
+    assert model.bias.grad.tolist() == [-2.0]
 
 
 def test_clipping_scales_all_gradients_to_the_limit() -> None:
@@ -22,10 +47,10 @@ def test_clipping_scales_all_gradients_to_the_limit() -> None:
     a.grad, b.grad = torch.tensor([3.0, 0.0]), torch.tensor([[4.0]])
     norm = float(gradient_norm([a, b]))
     assert norm == 5.0
-    clip([a, b], norm, 10.0)
-    clip([a, b], norm, 0.0)
+    assert not clip([a, b], norm, 10.0)
+    assert not clip([a, b], norm, 0.0)
     assert float(gradient_norm([a, b])) == 5.0
-    clip([a, b], norm, 1.0)
+    assert clip([a, b], norm, 1.0)
     torch.testing.assert_close(a.grad, torch.tensor([0.6, 0.0]))
     torch.testing.assert_close(b.grad, torch.tensor([[0.8]]))
 

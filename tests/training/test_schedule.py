@@ -1,6 +1,6 @@
 import pytest
 
-from ricorso.training.schedule import Budget, learning_rate
+from ricorso.training.schedule import SCHEDULES, Budget, Schedule
 
 
 def test_progress_is_the_larger_share_and_ends_at_one() -> None:
@@ -12,7 +12,7 @@ def test_progress_is_the_larger_share_and_ends_at_one() -> None:
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_zero() -> None:
-    rates = [learning_rate(p / 100, peak=2.0, warmup=0.1) for p in range(101)]
+    rates = [Schedule("cosine", 2.0, 0.1).rate(p / 100) for p in range(101)]
     assert rates[0] > 0
     assert rates[5] == pytest.approx(1.0)
     assert rates[10] == 2.0
@@ -23,4 +23,20 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero() -> None:
 
 
 def test_no_warmup_starts_at_the_peak() -> None:
-    assert learning_rate(0.0, peak=2.0, warmup=0.0) == 2.0
+    for kind in set(SCHEDULES) - {"one_cycle"}:
+        assert Schedule(kind, 2.0, 0.0).rate(0.0) == 2.0
+
+
+def test_constant_and_plateau_stay_at_what_plateaus_have_left() -> None:
+    for kind in ("constant", "plateau"):
+        rates = [Schedule(kind, 2.0, 0.1).rate(p / 10, lowered=0.25) for p in range(1, 11)]
+        assert rates == [0.5] * 10
+
+
+def test_one_cycle_rises_from_a_low_rate_and_ends_far_below_it() -> None:
+    rates = [Schedule("one_cycle", 1.0, 0.0).rate(p / 100) for p in range(101)]
+    assert rates[0] == pytest.approx(1 / 25)
+    assert max(rates) == rates[30] == 1.0
+    assert rates[100] == pytest.approx(1e-4)
+    assert rates[:31] == sorted(rates[:31])
+    assert rates[30:] == sorted(rates[30:], reverse=True)

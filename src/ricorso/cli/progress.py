@@ -1,5 +1,6 @@
 """Showing a training as it runs: a bar on a terminal, plain lines elsewhere; always on standard error."""
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -57,6 +58,7 @@ class TrainingDisplay(Listener):
         )
         self.task = self.bar.add_task("training", total=1.0, figures="starting")
         self.started = False
+        self.skipping = False
         self.validation: float | None = None
         self.last_line = time.monotonic()
 
@@ -81,11 +83,21 @@ class TrainingDisplay(Listener):
     def on_step(self, figures: Mapping[str, Any]) -> None:
         """Move the bar; off a terminal, print a line now and then."""
         shown = self._shown(figures)
+        if self.skipping and math.isfinite(figures["loss"]) and math.isfinite(figures["gradient_norm"]):
+            self.skipping = False
+            self._say(f"Step {figures['step']} is sound again; training goes on ({figures['skipped']} skipped so far).")
         self.bar.update(self.task, completed=figures["progress"], figures=shown)
         now = time.monotonic()
         if not self.console.is_terminal and now - self.last_line >= SECONDS_BETWEEN_LINES:
             self.last_line = now
             self._say(f"{figures['progress']:4.0%}  {shown}")
+
+    def on_skipped(self, figures: Mapping[str, Any]) -> None:
+        """Tell what was left out and why."""
+        self.skipping = True
+        where = "; ".join(figures["batches"])
+        what = f"loss {figures['loss']}, norm of the gradient {figures['gradient_norm']}"
+        self._say(f"Step {figures['step']} was skipped: {what}" + (f"; {where}" if where else ""))
 
     def on_validation(self, figures: Mapping[str, Any]) -> None:
         """Remember the validation loss, so that the bar shows it."""

@@ -1,5 +1,6 @@
 """Naming run folders, and what is said when a training in one has ended."""
 
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,13 @@ def train_and_tell(
     next_steps: what to offer once it is done, as (command, what it does).
     """
     from ricorso.training.interrupt import TrainingInterrupted
+    from ricorso.training.listener import Listener
+    from ricorso.training.ranks import of_environment
 
+    if not of_environment().first:
+        with contextlib.suppress(TrainingInterrupted):
+            work(Listener())
+        return 0
     try:
         with TrainingDisplay() as display:
             model = work(display)

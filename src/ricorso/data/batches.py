@@ -45,11 +45,20 @@ class Streams:
 
     def batch(self, epoch: int, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Inputs and targets, (sequence_length, batch) each; the targets are the inputs one symbol later."""
+        window = self._ring[self._starts(epoch, step) + np.arange(self.sequence_length + 1)[:, None]].astype(np.int64)
+        return window[:-1], window[1:]
+
+    def place(self, epoch: int, step: int) -> str:
+        """Where in the text the streams of a batch begin, in words."""
+        starts = [f"{start:,}" for start in self._starts(epoch, step)[:3]]
+        more = ", ..." if self.batch_size > len(starts) else ""
+        return f"{self.sequence_length} symbols each from number {', '.join(starts)}{more}"
+
+    def _starts(self, epoch: int, step: int) -> NDArray[np.int64]:
         symbols = len(self.ids)
         offset = int(np.random.default_rng((self.seed, epoch)).integers(symbols))
         starts = offset + step * self.sequence_length + symbols // self.batch_size * np.arange(self.batch_size)
-        window = self._ring[starts % symbols + np.arange(self.sequence_length + 1)[:, None]].astype(np.int64)
-        return window[:-1], window[1:]
+        return starts % symbols
 
     @cached_property
     def _ring(self) -> NDArray[np.integer]:

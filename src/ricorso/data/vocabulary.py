@@ -119,12 +119,17 @@ class CharacterVocabulary:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The vocabulary from its data. Raises RunError when the data do not describe one."""
-        symbols = data.get("symbols")
-        if not isinstance(symbols, list) or not all(isinstance(s, str) and s for s in symbols):
-            raise RunError("The vocabulary's `symbols` must be a list of texts; the run folder is damaged.")
-        if len(set(symbols)) != len(symbols):
-            raise RunError("The vocabulary lists a symbol twice; the run folder is damaged.")
-        return cls(symbols)
+        return cls(read_symbols(data))
+
+
+def read_symbols(data: Mapping[str, Any]) -> list[str]:
+    """The symbols of a vocabulary from its data. Raises RunError when the data do not hold any."""
+    symbols = data.get("symbols")
+    if not isinstance(symbols, list) or not all(isinstance(s, str) and s for s in symbols):
+        raise RunError("The vocabulary's `symbols` must be a list of texts; the run folder is damaged.")
+    if len(set(symbols)) != len(symbols):
+        raise RunError("The vocabulary lists a symbol twice; the run folder is damaged.")
+    return symbols
 
 
 class ByteVocabulary:

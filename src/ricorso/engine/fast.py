@@ -84,7 +84,7 @@ def _common(
 
 
 def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tensor, Tensor, Saved]:
-    """Outputs (time, batch, hidden), (rows, hidden) or as `call.grid` says, final states (states, batch, hidden), and what backward needs.
+    """Outputs (time, batch, hidden), (rows, hidden) or in `call.grid`, final states, and what backward needs.
 
     output: contiguous memory for the outputs.
     """

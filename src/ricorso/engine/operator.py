@@ -7,7 +7,6 @@ as a plain loop and differentiated by torch.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -47,7 +46,19 @@ def _run_forward(*arguments) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
 
 
 def _run_backward(
-    d_output, d_finals, tensors, saved, seed, sizes, cell, reverse, first_step, segment, grid, needs, overwrite=False
+    d_output,
+    d_finals,
+    tensors,
+    saved,
+    seed,
+    sizes,
+    cell,
+    reverse,
+    first_step,
+    segment,
+    needs,
+    overwrite=False,
+    grid=None,
 ):
     call = _call(tensors, seed, sizes, reverse, first_step, grid)
     saved = Saved(*saved)
@@ -128,7 +139,7 @@ def backward_operator(
     tensors = (inputs, weight_ih, weight_hh, bias_ih, bias_hh, parameters, signals, initial)
     found = _run_backward(
         output_gradient, final_gradient, tensors, (output, others, columns, extras), seed, sizes, cell, reverse,
-        first_step, segment, None, needs_input,
+        first_step, segment, needs_input,
     )  # fmt: skip
     return [gradient for gradient in found if gradient is not None]
 
@@ -220,11 +231,18 @@ class _Eager(torch.autograd.Function):
     def backward(ctx, d_output, d_finals):
         # Nobody else sees the saved columns; unless this graph will be walked again they are free to be overwritten.
         overwrite = not torch._C._autograd._get_current_graph_task_keep_graph()
-        tensors, saved, *shared = _apart(ctx)
+        tensors, saved, seed, sizes = _apart(ctx)
+        cell, reverse, first_step, segment = ctx.options
         if d_output is None:
             d_output = _nothing(saved[0])
-        run = partial(_run_backward, d_output, d_finals, tensors, saved, *shared, *ctx.options, ctx.grid)
-        return _gradients(ctx, partial(run, overwrite=overwrite), tensors, d_output, d_finals)
+
+        def run(needs):
+            return _run_backward(
+                d_output, d_finals, tensors, saved, seed, sizes, cell, reverse, first_step, segment, needs, overwrite,
+                ctx.grid,
+            )  # fmt: skip
+
+        return _gradients(ctx, run, tensors, d_output, d_finals)
 
 
 @dataclass(frozen=True)
@@ -257,7 +275,7 @@ def _differentiated(tensors: tuple[Tensor | None, ...]) -> bool:
 def forward(run: Run) -> tuple[Tensor, Tensor]:
     """Outputs and final states."""
     compiling = torch.compiler.is_compiling()
-    if run.grid is not None and (compiling or run.segment or run.tensors[-1].is_cuda):
+    if run.grid is not None and (compiling or run.segment or run.call.initial.is_cuda):
         return run.padded_after(forward)
     if not compiling and not _differentiated(run.tensors):
         return engine_for(run.call).infer(_CELLS[run.cell], run.call)

@@ -32,7 +32,9 @@ class Packing:
         """The rows that are computed, from a tensor with the two leading dimensions of the padded batch."""
         if self.grid is None:
             return padded
-        found: Tensor = GridRows.apply(padded, self.grid) if padded.requires_grad else self.grid.rows(padded)
+        if not padded.requires_grad:
+            return self.grid.rows(padded)
+        found: Tensor = GridRows.apply(padded, self.grid)  # type: ignore[no-untyped-call]
         return found
 
     def of_each_row(self, pieces: Tensor) -> Tensor:
@@ -57,12 +59,32 @@ class Packing:
 
 
 def from_packed(packed: PackedSequence) -> Packing:
-    """How a PackedSequence is computed: as it stands."""
+    """How a PackedSequence is computed: as it stands. Raises ShapeError for one whose parts do not fit together."""
+    _check_packed(packed)
     count = int(packed.batch_sizes[0])
     every = torch.arange(count, device=packed.data.device)
     order = every if packed.sorted_indices is None else packed.sorted_indices
     back = every if packed.unsorted_indices is None else packed.unsorted_indices
     return Packing(packed.batch_sizes, None, order, back, back, whole=True)
+
+
+# What it asks for is known only when the sizes are.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _check_packed(packed: PackedSequence) -> None:
+    """Kernels read and write where the sizes say, and anybody can make a PackedSequence."""
+    sizes, rows = packed.batch_sizes.tolist(), len(packed.data)
+    if not sizes or sizes[-1] < 0 or sizes != sorted(sizes, reverse=True) or sum(sizes) != rows:
+        raise ShapeError(
+            f"The PackedSequence has {rows} rows, and its batch_sizes are {sum(sizes)} in all; wanted at least one "
+            f"size, sizes that never grow and are not negative, and as many rows as they are in all."
+        )
+    for name in ("sorted_indices", "unsorted_indices"):
+        order = getattr(packed, name)
+        if order is not None and order.shape != (sizes[0],):
+            raise ShapeError(
+                f"`{name}` of the PackedSequence has shape {tuple(order.shape)}; wanted one for each of {sizes[0]} "
+                f"sequences."
+            )
 
 
 def from_lengths(

@@ -99,6 +99,9 @@ class Recurrent(nn.Module):
         self.cell = layer_normalised(get_cell(cell)) if layer_norm else get_cell(cell)
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             _check_size(name, size)
+        for name, switch in (("bias", bias), ("batch_first", batch_first)):
+            if not isinstance(switch, bool):
+                raise UsageError(f"{name} must be True or False, not {switch!r}.")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.dropout = _probability("dropout", dropout, most=1)
@@ -256,7 +259,8 @@ class Recurrent(nn.Module):
         else:
             x, last = self._stack(x, starts, given, dtype, batch.packing)
         if batch.packing is not None:
-            last = [self._by_direction(batch.packing.finals, state) for state in last]
+            finals, whole = batch.packing.finals, batch.packing.whole
+            last = [finals(state, False) if whole else self._by_direction(finals, state) for state in last]
         elif not batch.batched:
             last = [state.squeeze(1) for state in last]
         return batch.restored(x), last[0] if len(last) == 1 else tuple(last)
@@ -337,8 +341,11 @@ class Recurrent(nn.Module):
                 x = nn.functional.dropout(x, self.dropout, self.training)
         if grid is not None and self.bidirectional:
             x = grid.padded(x)
+        if len(starts) == 1:
+            return x, [torch.cat(finals) if len(finals) > 1 else finals[0]]
         last = torch.stack(finals, 1) if len(finals) > 1 else finals[0].unsqueeze(1)
-        return x, list(last.unbind(0))
+        # copies, because torch refuses to detach views in place, and to change one of several views of a tensor
+        return x, [state.clone() for state in last.unbind(0)]
 
     def _segment(self, cell: Cell, tensors: tuple[Tensor | None, ...], sizes: Tensor | None) -> int:
         if (self.segment is None and self.memory_budget is None) or not torch.is_grad_enabled():

@@ -23,12 +23,22 @@ class Cursor:
 
     step: int = 0
     epoch: int = 0
-    step_in_epoch: int = 0
+    batch: int = 0
     seconds: float = 0.0
     skipped: int = 0
     skipped_in_a_row: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
+    clipped: int = 0
+    clip_rate: float = 0.0
+    first_norm: float = 0.0
+    first_loss: float | None = None
+    smooth_loss: float | None = None
+    worse_in_a_row: int = 0
+    lowered: float = 1.0
+    since_best: int = 0
+    since_lowered: int = 0
+    averaged_from: int | None = None
     validations: int = 0
     samples: int = 0
     best_step: int | None = None
@@ -45,7 +55,6 @@ class Snapshot:
     average: dict[str, Tensor]
     optimiser: dict[str, Tensor]
     state: State
-    random: Tensor
 
 
 def write_checkpoint(parent: Path, kind: str, snapshot: Snapshot) -> Path:
@@ -102,7 +111,7 @@ def read_checkpoint(folder: Path) -> Snapshot:
         raise RunError(
             f"'{folder / _CURSOR}' does not describe a checkpoint ({error}); the folder is damaged."
         ) from error
-    groups: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "optimiser": {}, "state": {}, "random": {}}
+    groups: dict[str, dict[str, Tensor]] = {"weights": {}, "average": {}, "optimiser": {}, "state": {}}
     for key, array in read_tensors(folder / _TENSORS).items():
         group, _, name = key.partition("/")
         if group not in groups:
@@ -110,7 +119,7 @@ def read_checkpoint(folder: Path) -> Snapshot:
         groups[group][name] = torch.from_numpy(array)
     carried = tuple(groups["state"][name] for name in sorted(groups["state"], key=int))
     state: State = None if form == "none" else carried[0] if form == "tensor" else carried
-    return Snapshot(cursor, groups["weights"], groups["average"], groups["optimiser"], state, groups["random"]["torch"])
+    return Snapshot(cursor, groups["weights"], groups["average"], groups["optimiser"], state)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
@@ -140,7 +149,6 @@ def _arrays(snapshot: Snapshot) -> dict[str, Any]:
         "average": snapshot.average,
         "optimiser": snapshot.optimiser,
         "state": {str(i): part for i, part in enumerate(carried)},
-        "random": {"torch": snapshot.random},
     }
     return {f"{group}/{name}": t.detach().cpu().numpy() for group, part in groups.items() for name, t in part.items()}
 

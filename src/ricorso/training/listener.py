@@ -16,7 +16,12 @@ class Listener:
 
     def on_step(self, figures: Mapping[str, Any]) -> None:
         """A step is done: step, epoch, seconds, progress (0 to 1), loss (nats), learning_rate, gradient_norm,
-        symbols_per_second, skipped (steps so far)."""
+        clip_rate (of the steps since the last line, the share whose gradient was clipped), symbols_per_second,
+        skipped (steps so far)."""
+
+    def on_skipped(self, figures: Mapping[str, Any]) -> None:
+        """A step was left out because a number was not finite: step, loss, gradient_norm, parameters (names of the
+        first whose gradient is not finite), batches (where they are from), skipped (steps so far)."""
 
     def on_validation(self, figures: Mapping[str, Any]) -> None:
         """The averaged weights were measured: step, validation_loss, best, and what the task adds."""

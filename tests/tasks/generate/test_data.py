@@ -6,7 +6,7 @@ from ricorso.errors import DataError, RunError
 from ricorso.tasks.generate.config import GenerateConfig
 from ricorso.tasks.generate.data import Source, check_same, prepare, read_source, read_vocabulary
 
-LENGTH = GenerateConfig().sequence_length
+LENGTH = GenerateConfig().resolved().sequence_length or 0
 
 
 def source(text: str) -> Source:
@@ -21,7 +21,7 @@ def test_the_end_of_the_text_is_kept_for_validation() -> None:
 
 
 def test_the_split_of_the_published_figures() -> None:
-    data = prepare(source("x" * 1_115_394), None, GenerateConfig.of({}))
+    data = prepare(source("x" * 1_115_394), None, GenerateConfig.of({}).resolved())
     assert (len(data.train), len(data.validation)) == (1_003_854, 111_540)
 
 
@@ -58,7 +58,7 @@ def test_other_levels(level: str) -> None:
 @pytest.mark.parametrize("text", ["a", "abcdef", "a" * LENGTH])
 def test_a_text_shorter_than_the_sequence_length_is_refused(text: str) -> None:
     with pytest.raises(DataError, match=rf"too short.*sequence_length={LENGTH} needs at least {LENGTH + 1}"):
-        prepare(source(text), None, GenerateConfig.of({}))
+        prepare(source(text), None, GenerateConfig.of({}).resolved())
 
 
 def test_a_validation_text_of_one_symbol_is_refused() -> None:

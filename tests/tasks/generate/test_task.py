@@ -124,7 +124,7 @@ def test_the_listener_hears_everything(corpus: Path, tmp_path: Path) -> None:
         def on_start(self, info: Mapping[str, Any]) -> None:
             heard.append("start")
             assert info["training_symbols"] == 1368
-            assert info["steps"] == 3 * info["steps_per_epoch"] == 3 * 28
+            assert info["steps"] == 3 * info["batches_per_epoch"] == 3 * 28
 
         def on_step(self, figures: Mapping[str, Any]) -> None:
             heard.append("step")

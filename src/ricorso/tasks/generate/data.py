@@ -8,10 +8,12 @@ from typing import Any
 from ricorso.data.bpe import BpeVocabulary
 from ricorso.data.text import is_file_name, read_text
 from ricorso.data.vocabulary import ByteVocabulary, CharacterVocabulary, Ids, Vocabulary, check_encodable
+from ricorso.data.words import WordVocabulary
 from ricorso.errors import DataError, RunError
 from ricorso.tasks.generate.config import GenerateConfig
 
 _SMALL_ALPHABET = 256
+_FEW_WORDS = 20_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def prepare(
     The vocabulary, unless given, is learnt from the training part alone.
     """
     text = source.text
+    assert config.sequence_length is not None
     if validation is None:
         cut = int(len(text) * (1 - config.validation_fraction)) if config.validation_fraction else len(text)
         train_text, validation_text = text[:cut], text[cut:]
@@ -95,11 +98,12 @@ def _learn_vocabulary(text: str, config: GenerateConfig) -> Vocabulary:
         return ByteVocabulary()
     if config.level == "bpe":
         return BpeVocabulary.of(text, config.vocabulary_size)
+    kind, small = (WordVocabulary, _FEW_WORDS) if config.level == "word" else (CharacterVocabulary, _SMALL_ALPHABET)
     if config.minimum_count is not None:
-        return CharacterVocabulary.of(text, config.minimum_count)
-    everything = CharacterVocabulary.of(text)
-    # in a large alphabet the rare characters teach what an unknown one is like; in a small one each is wanted
-    return everything if len(everything.symbols) <= _SMALL_ALPHABET else CharacterVocabulary.of(text, 2)
+        return kind.of(text, config.minimum_count)
+    everything = kind.of(text)
+    # in a large alphabet the rare symbols teach what an unknown one is like; in a small one each is wanted
+    return everything if len(everything.symbols) <= small else kind.of(text, 2)
 
 
 def read_vocabulary(data: dict[str, Any]) -> Vocabulary:
@@ -109,6 +113,8 @@ def read_vocabulary(data: dict[str, Any]) -> Vocabulary:
         return CharacterVocabulary.from_json(data)
     if kind == ByteVocabulary.kind:
         return ByteVocabulary()
+    if kind == WordVocabulary.kind:
+        return WordVocabulary.from_json(data)
     if kind == BpeVocabulary.kind:
         return BpeVocabulary.from_json(data)
     raise RunError(f"The vocabulary is of the unknown kind {kind!r}; the run folder is damaged.")

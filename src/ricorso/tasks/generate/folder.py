@@ -63,7 +63,7 @@ def read_settings(folder: Path) -> tuple[dict[str, Any], GenerateConfig, Cell, V
     """What config.json says, and a run's settings, cell and vocabulary. Raises RunError when they cannot be used."""
     facts = bundle.read_json(folder / bundle.CONFIG)
     try:
-        config = GenerateConfig.of(facts["settings"])
+        config = GenerateConfig.of(facts["settings"]).resolved()
         cell = portable.from_json(bundle.read_json(folder / bundle.CELL))
         _ = facts["data"]["text"], facts["data"]["validation"]
     except (KeyError, TypeError, UsageError, CellError) as error:

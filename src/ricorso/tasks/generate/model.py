@@ -12,6 +12,7 @@ from ricorso.data.vocabulary import Vocabulary
 from ricorso.decoding.sample import Sampler
 from ricorso.equations import Cell
 from ricorso.layers import Recurrent
+from ricorso.tasks.generate.config import GenerateConfig
 from ricorso.training.checkpoint import State
 
 Scores = NDArray[np.float32]
@@ -26,19 +27,33 @@ _SCORES_AT_ONCE = 50_000_000
 class TextModel(nn.Module):
     """Scores of the next symbol after each one.
 
-    symbols: size of the vocabulary; embedding_size: None gives the symbols' numbers to the first layer as they are.
+    symbols: size of the vocabulary; config: resolved. Without an embedding_size the first layer sees the symbols'
+    numbers as they are; tied scores come from the vectors of the symbols (arXiv:1608.05859).
     """
 
-    def __init__(
-        self, cell: Cell, symbols: int, hidden_size: int, num_layers: int, embedding_size: int | None, dropout: float
-    ) -> None:
+    def __init__(self, cell: Cell, symbols: int, config: GenerateConfig) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(symbols, embedding_size) if embedding_size else None
+        width, hidden = config.embedding_size, config.hidden_size
+        assert hidden is not None
+        assert config.dropout is not None
+        assert config.input_dropout is not None
+        self.config = config
+        self.embedding = nn.Embedding(symbols, width) if width else None
         self.recurrent = Recurrent(
-            cell, embedding_size or symbols, hidden_size, num_layers, dropout=dropout if num_layers > 1 else 0.0
+            cell,
+            width or symbols,
+            hidden,
+            config.num_layers,
+            dropout=config.dropout if config.num_layers > 1 else 0.0,
+            layer_norm=config.layer_norm,
+            zoneout=config.zoneout,
+            input_dropout=config.input_dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            weight_drop=config.weight_drop,
         )
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_size, symbols)
+        self.dropout = nn.Dropout(config.dropout)
+        self.project = nn.Linear(hidden, width, bias=False) if config.tied and width and width != hidden else None
+        self.head = _TiedScores(self.embedding) if config.tied and self.embedding else nn.Linear(hidden, symbols)
         self._initialise()
 
     @torch.no_grad()
@@ -49,20 +64,76 @@ class TextModel(nn.Module):
         a whisper; losses fall several times faster with a voice in the order of the state, and best below it.
         """
         width = 1 if self.embedding is None else self.embedding.embedding_dim
+        if self.embedding is not None and isinstance(self.head, _TiedScores):
+            nn.init.normal_(self.embedding.weight, std=width**-0.5)
         if self.recurrent.cell.input_gates:
             nn.init.normal_(self.recurrent.get_parameter("weight_ih_l0"), std=_DRIVE * width**-0.5)
 
+    @property
+    def input_scale(self) -> float:
+        """What vectors of symbols are multiplied by on their way in: tied ones are short, to suit the scores."""
+        tied = self.embedding is not None and isinstance(self.head, _TiedScores)
+        return self.embedding.embedding_dim**0.5 if tied and self.embedding is not None else 1.0
+
+    def _inputs(self, ids: Tensor) -> Tensor:
+        if self.embedding is None:
+            return ids
+        rate = self.config.embedding_dropout
+        vectors: Tensor = self.embedding(ids) * self.input_scale
+        if self.training and rate:
+            kept = torch.rand(self.embedding.num_embeddings) >= rate
+            vectors = vectors * (kept.to(vectors.dtype) / (1 - rate))[ids].unsqueeze(-1)
+        return vectors
+
+    def _scores(self, output: Tensor) -> Tensor:
+        flat = output.flatten(0, 1)
+        scores: Tensor = self.head(flat if self.project is None else self.project(flat))
+        return scores
+
     def forward(self, ids: Tensor, state: State = None) -> tuple[Tensor, State]:
         """ids: (time, batch), whole numbers; returns scores (time * batch, symbols) and the state after the end."""
-        inputs = ids if self.embedding is None else self.embedding(ids)
-        output, state = self.recurrent(inputs, state)
-        scores: Tensor = self.head(self.dropout(output).flatten(0, 1))
-        return scores, state
+        output, state = self.recurrent(self._inputs(ids), state)
+        return self._scores(self.dropout(output)), state
 
     def loss(self, ids: Tensor, targets: Tensor, state: State = None) -> tuple[Tensor, State]:
         """The mean cross-entropy in nats of targets (time, batch), and the state after the last step."""
         scores, state = self(ids, state)
-        return functional.cross_entropy(scores, targets.flatten()), state
+        return functional.cross_entropy(scores.float(), targets.flatten()), state
+
+    def training_loss(self, ids: Tensor, targets: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """The same with smoothed targets and the penalties on activations (arXiv:1708.01009)."""
+        config = self.config
+        output, state = self.recurrent(self._inputs(ids), state)
+        dropped = self.dropout(output)
+        smoothing = config.label_smoothing
+        scores = self._scores(dropped)
+        loss = functional.cross_entropy(scores.float(), targets.flatten(), label_smoothing=smoothing)
+        if config.activation_penalty:
+            loss = loss + config.activation_penalty * dropped.float().square().mean()
+        if config.change_penalty and len(output) > 1:
+            loss = loss + config.change_penalty * output.float().diff(dim=0).square().mean()
+        return loss, state
+
+
+class _TiedScores(nn.Module):
+    """Products with the vectors of all symbols, and a bias of its own."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        # not a part of this module, so that the vectors have one name
+        self._embedding = (embedding,)
+        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
+
+    @property
+    def weight(self) -> Tensor:
+        return self._embedding[0].weight
+
+    @property
+    def out_features(self) -> int:
+        return len(self.bias)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        return functional.linear(vectors, self.weight, self.bias)
 
 
 class Writer:
@@ -73,8 +144,10 @@ class Writer:
 
     def __init__(self, model: TextModel, forbidden: Iterable[int] = ()) -> None:
         self._stepper = model.recurrent.stepper(tokens=model.embedding is None)
-        self._embedding = None if model.embedding is None else model.embedding.weight.detach().numpy().copy()
-        self._weight = model.head.weight.detach().numpy().copy()
+        embedding = model.embedding
+        self._embedding = None if embedding is None else (embedding.weight.detach() * model.input_scale).numpy()
+        weight = model.head.weight.detach()
+        self._weight = (weight if model.project is None else weight @ model.project.weight.detach()).numpy().copy()
         self._bias = model.head.bias.detach().numpy().copy()
         self._bias[list(forbidden)] = -np.inf
         self._scores = np.empty(len(self._bias), np.float32)

@@ -19,7 +19,7 @@ from ricorso.decoding.sample import Sampler
 from ricorso.engine.team import threads
 from ricorso.equations import Cell, portable
 from ricorso.errors import DataError, RunError, TrainingError, UsageError
-from ricorso.tasks.generate.config import GenerateConfig, check_names
+from ricorso.tasks.generate.config import GenerateConfig
 from ricorso.tasks.generate.data import TextData, prepare, read_source
 from ricorso.tasks.generate.folder import NEEDED, copies, create, describe, find_again, read_settings
 from ricorso.tasks.generate.model import TextModel, total_loss, total_loss_of_stream, write
@@ -29,6 +29,7 @@ from ricorso.training.interrupt import StopRequest, TrainingInterrupted, listeni
 from ricorso.training.listener import Listener
 from ricorso.training.log import read_log, to_lines
 from ricorso.training.loop import Plan, Training
+from ricorso.training.ranks import Ranks, of_environment
 from ricorso.training.schedule import Budget
 
 
@@ -55,7 +56,7 @@ class Generator:
     run_: Path | None
 
     def __init__(self, **options: Any) -> None:
-        check_names(options)
+        GenerateConfig.check_names(options)
         for name, field in GenerateConfig.model_fields.items():
             setattr(self, name, options.get(name, field.default))
 
@@ -67,7 +68,7 @@ class Generator:
 
     def set_params(self, **options: Any) -> Self:
         """Change options. Raises UsageError for an unknown one."""
-        check_names(options)
+        GenerateConfig.check_names(options)
         for name, value in options.items():
             setattr(self, name, value)
         return self
@@ -90,10 +91,12 @@ class Generator:
         """Train on a text or a text file, and keep the weights that did best on the validation text.
 
         validation: a text or file of its own; left out, the end of `text`. out: a new run folder; left out, nothing is
-        written. Raises UsageError for an option that cannot be used, DataError for a text that cannot, TrainingError
-        when training diverges or the disk refuses, TrainingInterrupted on Ctrl-C.
+        written. Started by torchrun, the processes share every batch, and the first of them writes.
+        Raises UsageError for an option that cannot be used, DataError for a text that cannot, TrainingError when
+        training diverges, the disk refuses or a process is lost, TrainingInterrupted on Ctrl-C.
         """
-        folder = Path(out) if out is not None else None
+        ranks = of_environment()
+        folder = Path(out) if out is not None and ranks.first else None
         if folder:
             bundle.check_free(folder)
         cell = resolve_cell(self.get_params()["cell"])
@@ -112,7 +115,7 @@ class Generator:
                     files = describe(config, cell, data.vocabulary, self.data_)
                     create(folder, files | copies(source, held_out))
                 with bundle.locked(folder) if folder else contextlib.nullcontext():
-                    self._train(data, folder, stop, listener or Listener())
+                    self._train(data, folder, stop, listener or Listener(), ranks)
         return self
 
     @classmethod
@@ -130,14 +133,17 @@ class Generator:
         held by another process, or the text is another one; and what `fit` raises.
         """
         folder = Path(folder)
+        ranks = of_environment()
         bundle.verify(folder, NEEDED, others=False)
         checkpoints = folder / bundle.CHECKPOINTS
-        with bundle.locked(folder), listening() as stop:
+        with bundle.locked(folder) if ranks.first else contextlib.nullcontext(), listening() as stop:
             snapshot = newest_checkpoint(checkpoints)
             if (folder / bundle.MODEL).exists() and (snapshot is None or snapshot.cursor.finished):
                 return cls.load(folder)
-            bundle.remove_unfinished(folder)
-            bundle.remove_unfinished(checkpoints)
+            ranks.wait()
+            if ranks.first:
+                bundle.remove_unfinished(folder)
+                bundle.remove_unfinished(checkpoints)
             facts, config, cell, vocabulary = read_settings(folder)
             source = find_again(folder / bundle.TEXT, text, facts["data"]["text"], config)
             held_out = None
@@ -147,17 +153,14 @@ class Generator:
             with _reproducible(config):
                 self._build(config, cell, vocabulary)
                 self.data_ = facts["data"]
-                self._train(
-                    prepare(source, held_out, config, vocabulary), folder, stop, listener or Listener(), snapshot
-                )
+                data = prepare(source, held_out, config, vocabulary)
+                self._train(data, folder, stop, listener or Listener(), ranks, snapshot)
         return self
 
     def _build(self, config: GenerateConfig, cell: Cell, vocabulary: Vocabulary) -> None:
         self.config_, self.vocabulary_, self.run_ = config, vocabulary, None
         try:
-            self.model_ = TextModel(
-                cell, len(vocabulary), config.hidden_size, config.num_layers, config.embedding_size, config.dropout
-            )
+            self.model_ = TextModel(cell, len(vocabulary), config)
         except (MemoryError, RuntimeError) as error:
             raise UsageError(
                 f"A model of {config.num_layers} x {config.hidden_size} units over {len(vocabulary)} symbols cannot be "
@@ -170,11 +173,14 @@ class Generator:
         folder: Path | None,
         stop: StopRequest,
         listener: Listener,
+        ranks: Ranks,
         snapshot: Snapshot | None = None,
     ) -> None:
+        if not ranks.first:
+            listener = Listener()
         work = TextWork(self.model_, data, self.config_)
         plan = _plan(self.config_, work, len(data.validation))
-        training = Training(work, plan, stop, listener, folder)
+        training = Training(work, plan, stop, listener, folder, ranks)
         self.run_, self.metrics_ = folder, training.log.lines
         if snapshot:
             training.restore(snapshot)
@@ -197,8 +203,8 @@ class Generator:
             "vocabulary": len(self.vocabulary_),
             "training_symbols": len(data.train),
             "validation_symbols": len(data.validation),
-            "batch_size": work.streams.batch_size,
-            "steps_per_epoch": work.steps_per_epoch,
+            "batch_size": work.examples,
+            "batches_per_epoch": work.batches_per_epoch,
             "steps": plan.budget.steps,
             "seconds": plan.budget.seconds,
             "threads": torch.get_num_threads(),
@@ -214,6 +220,8 @@ class Generator:
             "best_step": cursor.best_step,
             "validation_loss": cursor.best_loss,
         }
+        if not training.ranks.first:
+            return
         try:
             training.log.add("end", {"step": cursor.step, **self.best_})
             if self.run_:
@@ -360,19 +368,13 @@ def _as_given(cell: Cell) -> Cell | str:
 
 def _plan(config: GenerateConfig, work: TextWork, validation_symbols: int) -> Plan:
     return Plan(
+        config,
         budget=Budget(
-            steps=config.epochs * work.steps_per_epoch if config.epochs else None,
+            steps=-(-config.epochs * work.batches_per_epoch // config.accumulate) if config.epochs else None,
             seconds=config.minutes * 60 if config.minutes else None,
         ),
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        clip=config.clip,
-        warmup=config.warmup,
-        average=config.average,
         validations=config.validations if validation_symbols else 0,
         samples=config.samples,
-        log_every=config.log_every,
-        checkpoint_seconds=config.checkpoint_minutes * 60,
     )
 
 

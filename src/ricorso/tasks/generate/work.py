@@ -1,5 +1,7 @@
 """The generate task as the training loop sees it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,33 +18,48 @@ WINDOW = 256
 _SAMPLE_TEMPERATURE = 0.8
 
 
+@dataclass(frozen=True)
+class TextBatch:
+    """Inputs and targets, (time, streams) each; kept: whether a stream's state is carried over, (streams, 1)."""
+
+    inputs: Tensor
+    targets: Tensor
+    kept: Tensor | None
+
+
 class TextWork:
     """Truncated backpropagation through streams of text, measured in windows from a fresh state."""
 
     def __init__(self, model: TextModel, data: TextData, config: GenerateConfig) -> None:
+        assert config.batch_size is not None
+        assert config.sequence_length is not None
         self.model = model
         self._data = data
         self._config = config
-        self.streams = Streams(data.train, config.batch_size, config.sequence_length, config.seed)
-        self.steps_per_epoch = self.streams.steps_per_epoch
-        self.symbols_per_step = self.streams.batch_size * config.sequence_length
+        self._streams = Streams(data.train, config.batch_size, config.sequence_length, config.seed)
+        self.batches_per_epoch = self._streams.steps_per_epoch
+        self.examples = self._streams.batch_size
+        self.symbols_per_batch = self.examples * config.sequence_length
 
-    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets, (time, batch) each."""
-        inputs, targets = self.streams.batch(epoch, step)
-        return torch.from_numpy(inputs), torch.from_numpy(targets)
+    def batch(self, epoch: int, number: int, part: slice) -> TextBatch:
+        """Some of the streams of a batch."""
+        inputs, targets = (torch.from_numpy(values[:, part]) for values in self._streams.batch(epoch, number))
+        kept = None
+        if self._config.restart:
+            drawn = np.random.default_rng((self._config.seed, epoch, number)).random((self.examples, 1), np.float32)
+            kept = torch.from_numpy((drawn >= self._config.restart).astype(np.float32)[part])
+        return TextBatch(inputs, targets, kept)
 
-    def loss(self, batch: tuple[Tensor, Tensor], state: State) -> tuple[Tensor, State]:
-        """The mean cross-entropy in nats and the state after the batch."""
-        return self.model.loss(*batch, self._restarted(state))
+    def place(self, epoch: int, number: int) -> str:
+        """Where in the text a batch is from."""
+        return f"batch {number} of epoch {epoch}: {self._streams.place(epoch, number)}"
 
-    def _restarted(self, state: State) -> State:
-        """The state with a random share of the streams back at zero."""
-        if state is None or not self._config.restart:
-            return state
-        first = state if isinstance(state, Tensor) else state[0]
-        kept = (torch.rand(first.shape[1], 1) >= self._config.restart).to(first.dtype)
-        return state * kept if isinstance(state, Tensor) else tuple(part * kept for part in state)
+    def loss(self, batch: TextBatch, state: State) -> tuple[Tensor, State]:
+        """The mean cross-entropy in nats with what regularisation adds, and the state after the batch."""
+        if state is not None and batch.kept is not None:
+            kept = batch.kept
+            state = state * kept if isinstance(state, Tensor) else tuple(part * kept for part in state)
+        return self.model.training_loss(batch.inputs, batch.targets, state)
 
     def validate(self) -> dict[str, float]:
         """The mean cross-entropy over the validation text."""
