@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -195,6 +196,8 @@ def test_one_process_at_a_time(run: Path) -> None:
     code = f"from pathlib import Path\nfrom ricorso.bundle import locked\nwith locked(Path({str(run)!r})): print('in')"
     with bundle.locked(run):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert "Another process is training" in other.stderr
+        assert f"Process {os.getpid()} on {socket.gethostname()} is training" in other.stderr
+        assert bundle.is_locked(run)
+    assert not bundle.is_locked(run)
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert other.stdout == "in\n"

@@ -20,9 +20,10 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ VOCABULARY = "vocabulary.json"
 METRICS = "metrics.jsonl"
 REPORT = "report.html"
 CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
 TEXT = "text.txt"
 VALIDATION_TEXT = "validation.txt"
 RUN_FILES = (CONFIG, MODEL, CELL, VOCABULARY, METRICS, REPORT, TEXT, VALIDATION_TEXT)
@@ -226,18 +228,61 @@ def _compare_shapes(path: Path, found: Mapping[str, tuple[int, ...]], expected: 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run folder for this process. Raises RunError when another process trains in it."""
+    """Hold a run folder for this process.
+
+    Raises RunError when another process trains in it, which is named, and when nothing can be written there.
+    """
     try:
         import fcntl
     except ImportError:  # Windows has no advisory locks of this kind; there the folder is not guarded
         yield
         return
-    with (folder / ".lock").open("w") as file:
+    with _writable(folder, folder / LOCK) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RunError(f"Another process is training in '{folder}'. Wait for it, or stop it first.") from error
+            owner = _owner(file.read())
+            raise RunError(f"{owner} is training in '{folder}'. Wait for it, or stop it first.") from error
+        file.truncate(0)
+        file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        file.flush()
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds a run folder at this moment."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        with (folder / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _owner(text: str) -> str:
+    try:
+        known = json.loads(text)
+        return f"Process {known['process']} on {known['host']}"
+    except (ValueError, KeyError, TypeError):
+        return "Another process"
+
+
+def _writable(folder: Path, path: Path) -> TextIO:
+    """A file opened for appending and reading."""
+    try:
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise RunError(
+            f"Nothing can be written to '{folder}' ({error.strerror}). Make it writable, or copy the run elsewhere."
+        ) from error
+    file.seek(0)
+    return file
 
 
 # --- plumbing

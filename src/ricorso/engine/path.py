@@ -100,8 +100,10 @@ def choose(
         return Path("scan", "RICORSO_PATH asks for all steps at once")
     if forced == "torch" and peer:
         return Path("torch", "RICORSO_PATH asks for torch's kernel")
-    if torch._C._functorch.maybe_current_level() is not None:
-        return Path("naive", "torch.func transforms go through the oracle, which they can see into")
+    if peer and torch._C._is_tracing():
+        return Path("torch", "torch.jit.trace records torch's kernel")
+    if torch._C._functorch.maybe_current_level() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return Path("naive", "torch.func and forward derivatives go through the oracle, which they can see into")
     if weight.is_cuda:
         return _on_gpu(cell, inputs, dtype, peer, ragged)
     reason = _unsuited(inputs, weight, dtype, ragged)

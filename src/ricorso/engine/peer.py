@@ -39,6 +39,13 @@ def run(
     options = (stack.bias, stack.num_layers, stack.dropout, stack.training, stack.bidirectional)
     if sizes is None:
         output, *finals = PEERS[cell.name](inputs, states, weights, *options, False)
-    else:
-        output, *finals = PEERS[cell.name](inputs, sizes, states, weights, *options)
+        return output, list(finals)
+    # torch's kernels take no sequences without steps
+    count = int(sizes[0]) if len(sizes) else 0
+    if not count:
+        return inputs.new_zeros(0, initial[0].shape[2] * (1 + stack.bidirectional)), list(initial)
+    real = [state[:, :count] for state in initial]
+    output, *finals = PEERS[cell.name](inputs, sizes, real[0] if len(real) == 1 else tuple(real), weights, *options)
+    if count < initial[0].shape[1]:
+        finals = [torch.cat([new, old[:, count:]], 1) for new, old in zip(finals, initial, strict=True)]
     return output, list(finals)

@@ -42,6 +42,7 @@ def suits(x: Tensor, weight: Tensor) -> bool:
         and type(x) in (Tensor, torch.nn.Parameter)
         and os.environ.get("RICORSO_PATH", "") in ("", "llvm")
         and torch._C._functorch.maybe_current_level() is None
+        and torch.autograd.forward_ad._current_level < 0
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()
         and not torch._C._is_tracing()
@@ -92,7 +93,8 @@ class Shared:
             return None
         if self._last is not None:
             known, before, found = self._last
-            if before == asked and all(a is b for a, b in zip(known, weights, strict=True)):
+            same = all(a is b for a, b in zip(known, weights, strict=True))
+            if before == asked and same and found.dtype == weights[0].dtype:
                 return found
         made: Tensor = _Meeting.apply(*weights)  # type: ignore[no-untyped-call]
         self._last = weights, asked, made

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +62,11 @@ class RecurrentCell(nn.Module):
         init: str = "recommended",
     ) -> None:
         super().__init__()
-        whole = Recurrent(cell, input_size, hidden_size, bias=bias, device=device, dtype=dtype, heads=heads, init=init)
+        # any value that has a truth will do for `bias`, as in torch's cells
+        switch = bool(bias)
+        whole = Recurrent(
+            cell, input_size, hidden_size, bias=switch, device=device, dtype=dtype, heads=heads, init=init
+        )
         self.cell, self.input_size, self.hidden_size, self.bias = whole.cell, input_size, hidden_size, bias
         # In a tuple so that it is no submodule: its parameters are those of this module.
         self._whole = (whole,)
@@ -107,6 +111,12 @@ class RecurrentCell(nn.Module):
         if not batched:
             states = tuple(state.squeeze(0) for state in states)
         return states[0] if len(states) == 1 else states
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        # a parameter whose type changes begins a new history, which steps before the change are no part of
+        self._shared = single.Shared()
+        return self
 
     def _weight(self, name: str) -> Tensor:
         """A parameter, or what a parametrisation has put in its place."""
