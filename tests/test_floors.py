@@ -24,6 +24,7 @@ FLOORS = {
     "training": 7,
     "tasks": 8,
     "insight": 9,
+    "tuning": 9,
     "deploy": 9,
     "serve": 10,
     "cli": 11,

@@ -20,7 +20,8 @@ def test_import_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["train", "--help"], ["generate", "--help"], ["resume", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["generate", "--help"], ["resume", "--help"], ["tune", "--help"]],
 )
 def test_help_is_light(arguments: list[str]) -> None:
     assert loaded_by(f"from ricorso.cli.main import run\nassert run({arguments!r}) == 0") == []

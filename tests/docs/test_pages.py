@@ -43,7 +43,7 @@ def commands() -> list[tuple[str, str]]:
 def check(line: str) -> None:
     """Parse a command line as the package would, without running it."""
     command, arguments, parent = root, shlex.split(line)[1:], None
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and not arguments[0].startswith("-"):
         context = click.Context(command, parent=parent, info_name="ricorso", **command.context_settings)
         _, inner, rest = command.resolve_command(context, arguments)
         assert inner is not None

@@ -13,6 +13,7 @@ from ricorso.errors import RicorsoError
 MEMBERS = {
     "train": Member("ricorso.cli.train:train", "Train a model on your data."),
     "resume": Member("ricorso.cli.resume:resume", "Continue a training that was stopped or killed."),
+    "tune": Member("ricorso.cli.tune:tune", "Search for good settings."),
     "evaluate": Member("ricorso.cli.evaluate:evaluate", "Measure a model on a text."),
     "generate": Member("ricorso.cli.generate:generate", "Write text with a trained model."),
     "cells": Member("ricorso.cli.cells:cells", "List the cells, or show the formulas of one."),

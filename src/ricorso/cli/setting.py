@@ -32,18 +32,18 @@ def config_options(config: type[BaseModel]) -> list[click.Parameter]:
     return options
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path, option: str = "--config") -> dict[str, Any]:
     """Read settings from a JSON or TOML file, told apart by the name; a run's config.json holds them under "settings".
 
     Raises DataError when the file is missing, malformed (with line and column) or not a table of settings.
     """
     if path.suffix.lower() not in (".json", ".toml"):
-        raise UsageError(f"--config needs a file that ends in .json or .toml, got '{path}'.")
+        raise UsageError(f"{option} needs a file that ends in .json or .toml, got '{path}'.")
     try:
         text = path.read_text(encoding="utf-8")
         values = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except FileNotFoundError as error:
-        raise DataError(f"There is no file '{path}'; check the path given to --config.") from error
+        raise DataError(f"There is no file '{path}'; check the path given to {option}.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
     except json.JSONDecodeError as error:

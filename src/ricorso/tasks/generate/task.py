@@ -96,8 +96,8 @@ class Generator:
         training diverges, the disk refuses or a process is lost, TrainingInterrupted on Ctrl-C.
         """
         ranks = of_environment()
-        folder = Path(out) if out is not None and ranks.first else None
-        if folder:
+        folder = Path(out) if out is not None else None
+        if folder and ranks.first:
             bundle.check_free(folder)
         cell = resolve_cell(self.get_params()["cell"])
         config = GenerateConfig.of(self.get_params() | {"cell": cell.name}).resolved()
@@ -111,10 +111,10 @@ class Generator:
                     "text": source.fingerprint,
                     "validation": held_out.fingerprint if held_out else None,
                 }
-                if folder:
+                if folder and ranks.first:
                     files = describe(config, cell, data.vocabulary, self.data_)
                     create(folder, files | copies(source, held_out))
-                with bundle.locked(folder) if folder else contextlib.nullcontext():
+                with bundle.locked(folder) if folder and ranks.first else contextlib.nullcontext():
                     self._train(data, folder, stop, listener or Listener(), ranks)
         return self
 
