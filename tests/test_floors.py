@@ -40,9 +40,11 @@ def part_of(module: str) -> str | None:
 
 
 def task_of(module: str) -> str | None:
-    """Return the task folder of a dotted module name, or None."""
+    """Return the task folder of a dotted module name, or None; what tasks share lies beside the folders."""
     names = module.split(".")
-    return names[2] if len(names) > 2 and names[1] == "tasks" else None
+    if len(names) < 3 or names[1] != "tasks" or (SOURCE / "ricorso" / "tasks" / f"{names[2]}.py").is_file():
+        return None
+    return names[2]
 
 
 def imported(code: str) -> list[str]:

@@ -80,6 +80,7 @@ SHOWN = [
     "docs/guides/faster-torch-models.md",
     "docs/guides/sequences-of-different-lengths.md",
     "docs/guides/streams.md",
+    "docs/guides/vanishing-gradients.md",
 ]
 
 

@@ -16,6 +16,7 @@ MEMBERS = {
     "tune": Member("ricorso.cli.tune:tune", "Search for good settings."),
     "evaluate": Member("ricorso.cli.evaluate:evaluate", "Measure a model on a text."),
     "generate": Member("ricorso.cli.generate:generate", "Write text with a trained model."),
+    "inspect": Member("ricorso.cli.inspect:inspect", "Look inside a model: its gradients, gates and units."),
     "cells": Member("ricorso.cli.cells:cells", "List the cells, or show the formulas of one."),
     "bench": Member("ricorso.cli.bench:bench", "Measure the speed beside torch.nn on this machine."),
     "demo": Member("ricorso.cli.demo:demo", "The whole circle in two minutes, on data that is always at hand."),

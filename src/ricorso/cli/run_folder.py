@@ -88,6 +88,7 @@ def usual_next_steps(run: Path) -> list[tuple[str, str]]:
     return [
         (f"ricorso generate {folder}", "write new text"),
         (f"ricorso evaluate {folder} FILE", "measure it on another text"),
+        (f"ricorso inspect {folder}", "look inside it"),
     ]
 
 

@@ -19,14 +19,14 @@ MOST_POINTS = 600
 CURVES = ("loss", "learning_rate", "gradient_norm", "symbols_per_second")
 
 
-def write_report(run: Path, meanings: Mapping[str, str] | None = None) -> Path:
+def write_report(run: Path, meanings: Mapping[str, str] | None = None, inside: str = "") -> Path:
     """Write report.html into a run folder, renew the manifest, and return the page's path.
 
-    meanings: a sentence for each setting, shown beside its value.
+    meanings: a sentence for each setting, shown beside its value. inside: HTML that is put before the cell's formulas.
     """
     config = read_json(run / CONFIG)
     lines = read_log(run / METRICS) if (run / METRICS).is_file() else []
-    page = _page(run, config, lines, read_json(run / CELL), meanings or {})
+    page = _page(run, config, lines, read_json(run / CELL), meanings or {}, inside)
     write_file(run / REPORT, page.encode())
     seal(run)
     return run / REPORT
@@ -51,7 +51,12 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _page(
-    run: Path, config: Mapping[str, Any], lines: Sequence[Line], cell: dict[str, Any], meanings: Mapping[str, str]
+    run: Path,
+    config: Mapping[str, Any],
+    lines: Sequence[Line],
+    cell: dict[str, Any],
+    meanings: Mapping[str, str],
+    inside: str,
 ) -> str:
     from plotly.offline import get_plotlyjs
 
@@ -70,6 +75,7 @@ def _page(
         skipped=_skipped(steps),
         samples=_samples(samples, validations),
         usage=_usage(run),
+        inside=inside,
         cell_title=escape(f"{known_cell.title}. {known_cell.paper}."),
         formulas=escape(formula_text(known_cell)),
         settings=_settings(config["settings"], meanings),
@@ -131,6 +137,7 @@ def _samples(samples: Sequence[Line], validations: Sequence[Line]) -> str:
 
 def _usage(run: Path) -> str:
     commands = f"ricorso generate {quote(str(run))} --length 500\nricorso evaluate {quote(str(run))} another.txt"
+    commands += f"\nricorso inspect {quote(str(run))}"
     code = f"import ricorso\n\ngenerator = ricorso.load({str(run)!r})\nprint(generator.generate(length=500))"
     return f"<p>From the command line:</p><pre>{escape(commands)}</pre><p>From Python:</p><pre>{escape(code)}</pre>"
 

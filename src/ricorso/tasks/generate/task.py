@@ -1,84 +1,43 @@
 """Generator: learns a text symbol by symbol and writes more of it."""
 
-import contextlib
-import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 
 from ricorso import bundle
-from ricorso.cells import CATALOGUE
-from ricorso.cells.file import resolve_cell
 from ricorso.data.text import describe_character
 from ricorso.data.vocabulary import Ids, Vocabulary
 from ricorso.decoding.sample import Sampler
 from ricorso.engine.team import threads
-from ricorso.equations import Cell, portable
-from ricorso.errors import DataError, RunError, TrainingError, UsageError
+from ricorso.equations import Cell
+from ricorso.errors import DataError, UsageError
+from ricorso.tasks.estimator import Estimator
 from ricorso.tasks.generate.config import GenerateConfig
-from ricorso.tasks.generate.data import TextData, prepare, read_source
-from ricorso.tasks.generate.folder import NEEDED, copies, create, describe, find_again, read_settings
+from ricorso.tasks.generate.data import TextData, prepare, read_source, read_vocabulary
+from ricorso.tasks.generate.folder import copies, find_again
 from ricorso.tasks.generate.model import TextModel, total_loss, total_loss_of_stream, write
 from ricorso.tasks.generate.work import WINDOW, TextWork
-from ricorso.training.checkpoint import Snapshot, newest_checkpoint
-from ricorso.training.interrupt import StopRequest, TrainingInterrupted, listening
 from ricorso.training.listener import Listener
-from ricorso.training.log import read_log, to_lines
-from ricorso.training.loop import Plan, Training
-from ricorso.training.ranks import Ranks, of_environment
-from ricorso.training.schedule import Budget
 
 
-class Generator:
+class Generator(Estimator[GenerateConfig, TextData, TextModel]):
     """A language model of one text: `fit` it, let it `generate`.
 
     The options are those of GenerateConfig; `cell` may also be a Cell of your own, or `file.py:Name`.
 
-    Fitted attributes: `config_`, `vocabulary_`, `model_`, `metrics_` (what was recorded while training), `best_` (step
-    and validation loss), `data_` (fingerprints of the texts), `run_` (the run folder, or None).
-    Raises UsageError for an unknown option.
+    Fitted attributes: those of every task, and `vocabulary_`. Raises UsageError for an unknown option.
 
     >>> Generator(cell="carry", hidden_size=64)
     Generator(cell='carry', hidden_size=64)
     """
 
     task: ClassVar[str] = "generate"
-    config_: GenerateConfig
+    config_type = GenerateConfig
+    needed = (bundle.CONFIG, bundle.CELL, bundle.VOCABULARY)
     vocabulary_: Vocabulary
-    model_: TextModel
-    metrics_: list[dict[str, Any]]
-    best_: dict[str, Any]
-    data_: dict[str, Any]
-    run_: Path | None
-
-    def __init__(self, **options: Any) -> None:
-        GenerateConfig.check_names(options)
-        for name, field in GenerateConfig.model_fields.items():
-            setattr(self, name, options.get(name, field.default))
-
-    # --- settings
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Every option with its value, as scikit-learn wants it."""
-        return {name: getattr(self, name) for name in GenerateConfig.model_fields}
-
-    def set_params(self, **options: Any) -> Self:
-        """Change options. Raises UsageError for an unknown one."""
-        GenerateConfig.check_names(options)
-        for name, value in options.items():
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        fields = GenerateConfig.model_fields
-        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value != fields[name].default]
-        return f"Generator({', '.join(changed)})"
-
-    # --- training
 
     def fit(
         self,
@@ -95,28 +54,19 @@ class Generator:
         Raises UsageError for an option that cannot be used, DataError for a text that cannot, TrainingError when
         training diverges, the disk refuses or a process is lost, TrainingInterrupted on Ctrl-C.
         """
-        ranks = of_environment()
-        folder = Path(out) if out is not None else None
-        if folder and ranks.first:
-            bundle.check_free(folder)
-        cell = resolve_cell(self.get_params()["cell"])
-        config = GenerateConfig.of(self.get_params() | {"cell": cell.name}).resolved()
-        with listening() as stop:
+
+        def read(config: GenerateConfig) -> tuple[TextData, Mapping[str, bytes]]:
             source = read_source(text, config.encoding)
             held_out = None if validation is None else read_source(validation, config.encoding)
             data = prepare(source, held_out, config)
-            with _reproducible(config):
-                self._build(config, cell, data.vocabulary)
-                self.data_ = {
-                    "text": source.fingerprint,
-                    "validation": held_out.fingerprint if held_out else None,
-                }
-                if folder and ranks.first:
-                    files = describe(config, cell, data.vocabulary, self.data_)
-                    create(folder, files | copies(source, held_out))
-                with bundle.locked(folder) if folder and ranks.first else contextlib.nullcontext():
-                    self._train(data, folder, stop, listener or Listener(), ranks)
-        return self
+            self.vocabulary_ = data.vocabulary
+            self.data_ = {
+                "text": source.fingerprint,
+                "validation": held_out.fingerprint if held_out else None,
+            }
+            return data, copies(source, held_out)
+
+        return self._fit(read, out, listener)
 
     @classmethod
     def resume(
@@ -132,106 +82,41 @@ class Generator:
         text, validation: where the texts are now, if they were moved. Raises RunError when the folder is damaged, is
         held by another process, or the text is another one; and what `fit` raises.
         """
-        folder = Path(folder)
-        ranks = of_environment()
-        bundle.verify(folder, NEEDED, others=False)
-        checkpoints = folder / bundle.CHECKPOINTS
-        with bundle.locked(folder) if ranks.first else contextlib.nullcontext(), listening() as stop:
-            snapshot = newest_checkpoint(checkpoints)
-            if (folder / bundle.MODEL).exists() and (snapshot is None or snapshot.cursor.finished):
-                return cls.load(folder)
-            ranks.wait()
-            if ranks.first:
-                bundle.remove_unfinished(folder)
-                bundle.remove_unfinished(checkpoints)
-            facts, config, cell, vocabulary = read_settings(folder)
-            source = find_again(folder / bundle.TEXT, text, facts["data"]["text"], config)
+        run = Path(folder)
+
+        def read(self: Self, known: dict[str, Any]) -> TextData:
+            source = find_again(run / bundle.TEXT, text, known["text"], self.config_)
             held_out = None
-            if facts["data"]["validation"]:
-                held_out = find_again(folder / bundle.VALIDATION_TEXT, validation, facts["data"]["validation"], config)
-            self = cls(**config.model_dump()).set_params(cell=_as_given(cell))
-            with _reproducible(config):
-                self._build(config, cell, vocabulary)
-                self.data_ = facts["data"]
-                data = prepare(source, held_out, config, vocabulary)
-                self._train(data, folder, stop, listener or Listener(), ranks, snapshot)
-        return self
+            if known["validation"]:
+                held_out = find_again(run / bundle.VALIDATION_TEXT, validation, known["validation"], self.config_)
+            return prepare(source, held_out, self.config_, self.vocabulary_)
 
-    def _build(self, config: GenerateConfig, cell: Cell, vocabulary: Vocabulary) -> None:
-        self.config_, self.vocabulary_, self.run_ = config, vocabulary, None
-        try:
-            self.model_ = TextModel(cell, len(vocabulary), config)
-        except (MemoryError, RuntimeError) as error:
-            raise UsageError(
-                f"A model of {config.num_layers} x {config.hidden_size} units over {len(vocabulary)} symbols cannot be "
-                f"made ({error}). Use a smaller hidden_size."
-            ) from error
+        return cls._resume(run, read, listener)
 
-    def _train(
-        self,
-        data: TextData,
-        folder: Path | None,
-        stop: StopRequest,
-        listener: Listener,
-        ranks: Ranks,
-        snapshot: Snapshot | None = None,
-    ) -> None:
-        if not ranks.first:
-            listener = Listener()
-        work = TextWork(self.model_, data, self.config_)
-        plan = _plan(self.config_, work, len(data.validation))
-        training = Training(work, plan, stop, listener, folder, ranks)
-        self.run_, self.metrics_ = folder, training.log.lines
-        if snapshot:
-            training.restore(snapshot)
-            self.metrics_ = training.log.lines
-        listener.on_start(self._facts(data, work, plan))
-        try:
-            training.run()
-        except TrainingInterrupted:
-            self._keep(training)
-            raise
-        self._keep(training)
-        listener.on_end({"run": folder, "path": self.model_.recurrent.path, **self.best_})
+    # --- what every task brings
 
-    def _facts(self, data: TextData, work: TextWork, plan: Plan) -> dict[str, Any]:
+    def _read(self, folder: Path) -> None:
+        _ = self.data_["text"], self.data_["validation"]
+        self.vocabulary_ = read_vocabulary(bundle.read_json(folder / bundle.VOCABULARY))
+
+    def _files(self) -> dict[str, bytes]:
+        return {bundle.VOCABULARY: bundle.to_json(self.vocabulary_.to_json())}
+
+    def _make(self, cell: Cell) -> TextModel:
+        return TextModel(cell, len(self.vocabulary_), self.config_)
+
+    def _work(self, data: TextData) -> TextWork:
+        return TextWork(self.model_, data, self.config_)
+
+    def _measures(self, data: TextData) -> bool:
+        return len(data.validation) > 0
+
+    def _facts(self, data: TextData, work: TextWork) -> dict[str, Any]:
         return {
-            "task": self.task,
-            "run": self.run_,
-            "cell": self.config_.cell,
-            "parameters": sum(p.numel() for p in self.model_.parameters()),
             "vocabulary": len(self.vocabulary_),
             "training_symbols": len(data.train),
             "validation_symbols": len(data.validation),
-            "batch_size": work.examples,
-            "batches_per_epoch": work.batches_per_epoch,
-            "steps": plan.budget.steps,
-            "seconds": plan.budget.seconds,
-            "threads": torch.get_num_threads(),
         }
-
-    def _keep(self, training: Training) -> None:
-        cursor = training.cursor
-        self.best_ = {
-            "steps": cursor.step,
-            "epochs": cursor.epoch,
-            "seconds": round(cursor.seconds, 3),
-            "skipped": cursor.skipped,
-            "best_step": cursor.best_step,
-            "validation_loss": cursor.best_loss,
-        }
-        if not training.ranks.first:
-            return
-        try:
-            training.log.add("end", {"step": cursor.step, **self.best_})
-            if self.run_:
-                bundle.write_file(self.run_ / bundle.MODEL, self._weights())
-                bundle.seal(self.run_)
-        except OSError as error:
-            raise TrainingError(
-                f"The model could not be written to '{self.run_}' ({error.strerror}); its weights are in the last "
-                f"checkpoint. Make room, then: ricorso resume {self.run_}"
-            ) from error
 
     # --- writing and measuring
 
@@ -268,7 +153,8 @@ class Generator:
         unknown: Literal["error", "drop"] = "error",
     ) -> Iterator[str]:
         """The text of `generate` piece by piece, as it is written; arguments are checked at once."""
-        model, vocabulary = self._fitted()
+        self._check_fitted()
+        model, vocabulary = self.model_, self.vocabulary_
         if length < 0:
             raise UsageError(f"length must be 0 or more, got {length}.")
         if unknown not in ("error", "drop"):
@@ -286,7 +172,8 @@ class Generator:
         same figures for one pass that carries the state from start to end; slower, and never to be compared with the
         other. Raises DataError for a text of fewer than two symbols.
         """
-        model, vocabulary = self._fitted()
+        self._check_fitted()
+        model, vocabulary = self.model_, self.vocabulary_
         source = read_source(text, self.config_.encoding)
         ids = vocabulary.encode(source.text)
         if len(ids) < 2:
@@ -298,84 +185,6 @@ class Generator:
             if stateful:
                 result["stateful"] = _figures(*total_loss_of_stream(model, ids), characters)
         return result
-
-    def _fitted(self) -> tuple[TextModel, Vocabulary]:
-        if not hasattr(self, "model_"):
-            raise UsageError("This Generator has not learnt anything yet; call fit first, or ricorso.load a run.")
-        return self.model_, self.vocabulary_
-
-    # --- keeping
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the model as a run folder, which must be new or empty, and return its path.
-
-        Raises UsageError when the folder is in use, RunError when the disk refuses.
-        """
-        self._fitted()
-        files = describe(self.config_, self.model_.recurrent.cell, self.vocabulary_, self.data_)
-        files[bundle.MODEL] = self._weights()
-        if self.metrics_:
-            files[bundle.METRICS] = to_lines(self.metrics_)
-        create(Path(folder), files)
-        return Path(folder)
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """The model of a run folder, verified. Raises RunError when it is damaged, too new, or holds no model yet."""
-        folder = Path(folder)
-        names = bundle.verify(folder, NEEDED)
-        if bundle.MODEL not in names:
-            raise RunError(
-                f"'{folder}' holds no model yet: its training was cut off. Go on with: ricorso resume {folder}"
-            )
-        facts, config, cell, vocabulary = read_settings(folder)
-        self = cls(**config.model_dump()).set_params(cell=_as_given(cell))
-        try:
-            with torch.device("meta"):
-                self._build(config, cell, vocabulary)
-        except UsageError as error:
-            raise RunError(f"The settings of '{folder}' cannot be used: {error}") from error
-        shapes = {name: tuple(t.shape) for name, t in self.model_.state_dict().items()}
-        arrays = bundle.read_tensors(folder / bundle.MODEL, shapes)
-        self.model_.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()}, assign=True)
-        self.model_.eval()
-        self.run_, self.data_ = folder, facts["data"]
-        self.metrics_ = read_log(folder / bundle.METRICS) if bundle.METRICS in names else []
-        ends = [line for line in self.metrics_ if line.get("kind") == "end"]
-        self.best_ = {name: value for name, value in ends[-1].items() if name not in ("kind", "step")} if ends else {}
-        return self
-
-    def _weights(self) -> bytes:
-        return bundle.to_safetensors({name: t.numpy() for name, t in self.model_.state_dict().items()})
-
-
-Generator.__init__.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-    [
-        inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD),
-        *(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.annotation)
-            for name, field in GenerateConfig.model_fields.items()
-        ),
-    ]
-)
-
-
-def _as_given(cell: Cell) -> Cell | str:
-    """What to give as the option `cell` to have this one: its name, where the catalogue knows it."""
-    known = CATALOGUE.get(cell.name)
-    return cell.name if known and portable.to_json(known) == portable.to_json(cell) else cell
-
-
-def _plan(config: GenerateConfig, work: TextWork, validation_symbols: int) -> Plan:
-    return Plan(
-        config,
-        budget=Budget(
-            steps=-(-config.epochs * work.batches_per_epoch // config.accumulate) if config.epochs else None,
-            seconds=config.minutes * 60 if config.minutes else None,
-        ),
-        validations=config.validations if validation_symbols else 0,
-        samples=config.samples,
-    )
 
 
 def _figures(total: float, targets: int, characters: int) -> dict[str, Any]:
@@ -402,11 +211,3 @@ def _prompt_ids(vocabulary: Vocabulary, prompt: str, drop: bool) -> Ids:
     if unknown:
         ids = ids[ids != vocabulary.unknown_id]
     return ids if len(ids) else np.array([vocabulary.start_id], np.int32)
-
-
-@contextlib.contextmanager
-def _reproducible(config: GenerateConfig) -> Iterator[None]:
-    """Within the block torch draws from the config's seed with its threads; afterwards everything is as before."""
-    with torch.random.fork_rng(devices=[]), threads(config.threads):
-        torch.manual_seed(config.seed)
-        yield

@@ -1,0 +1,24 @@
+"""The example on gradient reach runs, and draws what it found."""
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "gradient_reach.py"
+
+
+def test_one_line_and_one_picture_for_each_cell(tmp_path):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat, and so did the dog.\n" * 60, encoding="utf-8")
+    sizes = ("--minutes", "0.02", "--hidden", "8", "--steps", "20", "--threads", "1")
+    command = [sys.executable, str(EXAMPLE), str(tmp_path / "text.txt"), *sizes, "--pictures", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["elman_sigmoid", "lstm"]
+    for cell, curves in (("elman_sigmoid", 1), ("lstm", 2)):
+        drawn = ET.parse(tmp_path / f"gradient_reach_{cell}.svg").getroot()
+        paths = [element for element in drawn.iter() if element.get("fill") == "none"]
+        assert len(paths) == curves
+        assert paths[0].get("d").count("L") >= 3
+        assert any(cell in (element.text or "") for element in drawn.iter())
