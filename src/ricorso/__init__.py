@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ricorso.layers import GRU, LSTM, RNN, Recurrent
     from ricorso.layers.step import GRUCell, LSTMCell, RecurrentCell, RNNCell
     from ricorso.tasks import load, resume
+    from ricorso.tasks.forecast.task import Forecaster
     from ricorso.tasks.generate.task import Generator
 
 _HOME = {
@@ -31,6 +32,7 @@ _HOME = {
     "RNN": "ricorso.layers",
     "RNNCell": "ricorso.layers.step",
     "Cell": "ricorso.equations",
+    "Forecaster": "ricorso.tasks.forecast.task",
     "Generator": "ricorso.tasks.generate.task",
     "Recurrent": "ricorso.layers",
     "RecurrentCell": "ricorso.layers.step",
@@ -48,6 +50,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "Forecaster",
     "GRUCell",
     "Generator",
     "LSTMCell",

@@ -75,9 +75,8 @@ class TrainingDisplay(Listener):
         """Say what is trained on what."""
         self.started = True
         self._say(
-            f"{info['cell']}, {info['parameters']:,} parameters, {info['vocabulary']:,} different symbols; "
-            f"{info['training_symbols']:,} symbols to train on, {info['validation_symbols']:,} to validate on; "
-            f"{info['threads']} threads. Run folder: {info['run']}"
+            f"{info['cell']}, {info['parameters']:,} parameters; {info['about']}; {info['threads']} threads. "
+            f"Run folder: {info['run']}"
         )
 
     def on_step(self, figures: Mapping[str, Any]) -> None:
@@ -105,6 +104,8 @@ class TrainingDisplay(Listener):
 
     def on_sample(self, text: str) -> None:
         """Print what the model writes at this moment."""
+        if not text:
+            return
         if self.console.is_terminal:
             self.console.print(Rule("sample", style="dim"))
             self.console.print(Text(text))

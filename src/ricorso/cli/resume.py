@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ricorso.cli.grammar import json_option
-from ricorso.cli.run_folder import train_and_tell, usual_next_steps
+from ricorso.cli.run_folder import train_and_tell
 
 
 @click.command(epilog="Example: ricorso resume runs/my-book")
@@ -28,4 +28,4 @@ def resume(run: Path, data: Path | None, valid: Path | None, as_json: bool) -> i
     """
     from ricorso import tasks
 
-    return train_and_tell(lambda listener: tasks.resume(run, data, valid, listener=listener), as_json, usual_next_steps)
+    return train_and_tell(lambda listener: tasks.resume(run, data, valid, listener=listener), as_json)

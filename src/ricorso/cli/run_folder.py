@@ -11,13 +11,13 @@ import click
 
 from ricorso.cli.grammar import answer
 from ricorso.cli.progress import TrainingDisplay, duration
+from ricorso.cli.telling import TELLING, Steps
 
 if TYPE_CHECKING:
-    from ricorso.tasks.generate.task import Generator
+    from ricorso.tasks.estimator import Estimator
     from ricorso.training.listener import Listener
 
 RUNS = Path("runs")
-SAMPLE_LENGTH = 400
 
 
 def free_folder(data: str) -> Path:
@@ -35,11 +35,13 @@ def free_folder(data: str) -> Path:
 
 
 def train_and_tell(
-    work: "Callable[[Listener], Generator]", as_json: bool, next_steps: Callable[[Path], list[tuple[str, str]]]
+    work: "Callable[[Listener], Estimator[Any, Any, Any]]",
+    as_json: bool,
+    next_steps: Callable[[Path], Steps] | None = None,
 ) -> int:
     """Run a training under the eyes of the user, write its report, say where everything is; returns the exit status.
 
-    next_steps: what to offer once it is done, as (command, what it does).
+    next_steps: what to offer once it is done; left out, what is usual for the task.
     """
     from ricorso.training.interrupt import TrainingInterrupted
     from ricorso.training.listener import Listener
@@ -64,52 +66,41 @@ def train_and_tell(
     if run is None:
         raise TypeError("A training from the command line has a run folder.")
     report = _report(model, run)
-    sample = model.generate(length=SAMPLE_LENGTH, seed=0)
+    telling = TELLING[model.task]
+    facts, text = telling.shown(model)
     if as_json:
-        answer({"run": str(run), "report": report and str(report), "finished": True, **model.best_, "sample": sample})
+        answer({"run": str(run), "report": report and str(report), "finished": True, **model.best_, **facts})
         return 0
-    click.echo(f"What it writes now:\n\n{sample}\n")
+    click.echo(text)
     if not display.started:
         click.echo(
             "This training had finished already; there is nothing to continue. To train longer, start a new run."
         )
-    click.echo("\n".join(_summary(model.best_, run, report)))
+    click.echo("\n".join(_summary(model.best_, telling.loss, run, report)))
     click.echo("\nNext:")
-    commands = next_steps(run)
+    commands = (next_steps or telling.next_steps)(run)
     width = max(len(command) for command, _ in commands)
     for command, purpose in commands:
         click.echo(f"  {command:<{width}}   {purpose}")
     return 0
 
 
-def usual_next_steps(run: Path) -> list[tuple[str, str]]:
-    """Return what one does with a trained text model."""
-    folder = quote(str(run))
-    return [
-        (f"ricorso generate {folder}", "write new text"),
-        (f"ricorso evaluate {folder} FILE", "measure it on another text"),
-        (f"ricorso inspect {folder}", "look inside it"),
-    ]
-
-
-def _report(model: "Generator", run: Path) -> Path | None:
+def _report(model: "Estimator[Any, Any, Any]", run: Path) -> Path | None:
     from ricorso.insight.report import write_report
 
     meanings = {name: field.description or "" for name, field in type(model.config_).model_fields.items()}
     try:
-        return write_report(run, meanings)
+        return write_report(run, meanings, made=TELLING[model.task].picture(model))
     except OSError as error:
         # minutes or hours of training are not lost over a page
         click.echo(f"The report could not be written to '{run}' ({error.strerror}); the model is complete.", err=True)
         return None
 
 
-def _summary(figures: dict[str, Any], run: Path, report: Path | None) -> list[str]:
+def _summary(figures: dict[str, Any], unit: str, run: Path, report: Path | None) -> list[str]:
     lines = [f"Trained {figures['steps']:,} steps in {duration(figures['seconds'])}."]
     if figures.get("validation_loss") is not None:
-        lines.append(
-            f"Validation loss {figures['validation_loss']:.4f} nats per symbol, at step {figures['best_step']:,}."
-        )
+        lines.append(f"Validation loss {figures['validation_loss']:.4f} {unit}, at step {figures['best_step']:,}.")
     if figures.get("skipped"):
         lines.append(f"{figures['skipped']:,} steps were skipped because a number in them was not finite.")
     lines.append(f"Model   {run}")

@@ -69,11 +69,29 @@ def _click_type(annotation: Any) -> click.ParamType[Any]:
         return _click_type(next(argument for argument in arguments if argument is not types.NoneType))
     if origin is Literal:
         return click.Choice([str(argument) for argument in arguments])
+    if origin is tuple:
+        return _Several(_click_type(arguments[0]))
     known: dict[Any, click.ParamType[Any]] = {int: click.INT, float: click.FLOAT, bool: click.BOOL, str: click.STRING}
     if annotation not in known:
         raise TypeError(f"There is no command-line form for a setting of type {annotation!r}.")
     return known[annotation]
 
 
+class _Several(click.ParamType[Any]):
+    """Values with commas between them."""
+
+    name = "values"
+
+    def __init__(self, each: click.ParamType[Any]) -> None:
+        self.each = each
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(self.each.convert(part.strip(), param, ctx) for part in value.split(","))
+
+
 def _shown(default: object) -> str:
+    if isinstance(default, tuple):
+        return ",".join(_shown(part) for part in default)
     return f"{default:g}" if isinstance(default, float) else str(default)

@@ -1,1 +1,1 @@
-"""Data: texts, vocabularies, batches."""
+"""Data: texts, vocabularies, tables, series, batches."""

@@ -1,13 +1,11 @@
 """Reading a text file, with errors that say where the trouble is."""
 
-import gzip
 import sys
-import zlib
 from pathlib import Path
 
+from ricorso.data.file import unpack
 from ricorso.errors import DataError, UsageError
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _WIDE_MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
@@ -27,7 +25,7 @@ def read_text(source: str | Path, encoding: str = "utf-8") -> str:
     """
     name = "standard input" if str(source) == "-" else str(source)
     codec = _codec(encoding)
-    raw = _unpack(_read(source, name), name)
+    raw = unpack(_read(source, name), name)
     if not raw:
         raise DataError(f"{name} is empty; a text to work on was expected.")
     text = _decode(raw, name, codec).removeprefix("\ufeff").replace("\r\n", "\n")
@@ -84,17 +82,6 @@ def _read(source: str | Path, name: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise DataError(f"'{name}' cannot be read: {reason}.") from error
-
-
-def _unpack(raw: bytes, name: str) -> bytes:
-    if not raw.startswith(_GZIP_MAGIC):
-        if name.endswith(".gz") and raw:
-            raise DataError(f"{name} is named .gz but is not gzip-compressed; rename it or compress it.")
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name} is a damaged or truncated gzip file ({error}); fetch or compress it again.") from error
 
 
 def _decode(raw: bytes, name: str, encoding: str) -> str:

@@ -6,27 +6,30 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from shlex import quote
 from string import Template
 from typing import Any
 
 from ricorso.bundle import CELL, CONFIG, METRICS, REPORT, read_json, seal, write_file
 from ricorso.equations.portable import from_json
 from ricorso.equations.render import text as formula_text
+from ricorso.insight.subject import SUBJECTS, Subject
 from ricorso.training.log import Line, read_log
 
 MOST_POINTS = 600
 CURVES = ("loss", "learning_rate", "gradient_norm", "symbols_per_second")
 
 
-def write_report(run: Path, meanings: Mapping[str, str] | None = None, inside: str = "") -> Path:
+def write_report(
+    run: Path, meanings: Mapping[str, str] | None = None, inside: str = "", made: str | None = None
+) -> Path:
     """Write report.html into a run folder, renew the manifest, and return the page's path.
 
     meanings: a sentence for each setting, shown beside its value. inside: HTML that is put before the cell's formulas.
+    made: HTML of what the model made; left out, the samples it wrote during training.
     """
     config = read_json(run / CONFIG)
     lines = read_log(run / METRICS) if (run / METRICS).is_file() else []
-    page = _page(run, config, lines, read_json(run / CELL), meanings or {}, inside)
+    page = _page(run, config, lines, read_json(run / CELL), meanings or {}, inside, made)
     write_file(run / REPORT, page.encode())
     seal(run)
     return run / REPORT
@@ -57,6 +60,7 @@ def _page(
     cell: dict[str, Any],
     meanings: Mapping[str, str],
     inside: str,
+    made: str | None,
 ) -> str:
     from plotly.offline import get_plotlyjs
 
@@ -65,16 +69,17 @@ def _page(
     samples = [line for line in lines if line["kind"] == "sample"]
     measured = thinned(validations, ["validation_loss"])
     curves = {"step": thinned(steps, CURVES), "validation": {"x": measured["x"], "loss": measured["validation_loss"]}}
-    known_cell = from_json(cell)
+    known_cell, subject = from_json(cell), SUBJECTS[config["task"]]
     template = files("ricorso.insight").joinpath("report_page.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         title=escape(f"{run.resolve().name}"),
-        subtitle=escape(_subtitle(config)),
-        figures=_figures(steps, validations),
-        loss_title="Loss, nats per symbol",
+        subtitle=escape(subject.subtitle(config)),
+        figures=_figures(steps, validations, subject.nats),
+        loss_title=subject.loss,
         skipped=_skipped(steps),
-        samples=_samples(samples, validations),
-        usage=_usage(run),
+        made_title=subject.made,
+        made=_samples(samples, validations) if made is None else made,
+        usage=_usage(run, subject),
         inside=inside,
         cell_title=escape(f"{known_cell.title}. {known_cell.paper}."),
         formulas=escape(formula_text(known_cell)),
@@ -86,21 +91,14 @@ def _page(
     )
 
 
-def _subtitle(config: Mapping[str, Any]) -> str:
-    settings, text = config["settings"], config["data"]["text"]
-    source = "a text" if not text or not text["path"] else Path(text["path"]).name
-    size = f" ({text['characters']:,} characters)" if text else ""
-    layers = "1 layer" if settings["num_layers"] == 1 else f"{settings['num_layers']} layers"
-    return f"A text model, trained on {source}{size}: {settings['cell']}, {layers} of {settings['hidden_size']} units."
-
-
-def _figures(steps: Sequence[Line], validations: Sequence[Line]) -> str:
+def _figures(steps: Sequence[Line], validations: Sequence[Line], nats: bool) -> str:
     shown: list[tuple[str, str]] = []
     measured = [line for line in validations if line["validation_loss"] is not None]
     if measured:
         best = min(measured, key=lambda line: float(line["validation_loss"]))
-        shown.append(("validation loss, nats", f"{best['validation_loss']:.4f}"))
-        shown.append(("perplexity", f"{math.exp(min(best['validation_loss'], 700)):.2f}"))
+        shown.append((f"validation loss{', nats' * nats}", f"{best['validation_loss']:.4f}"))
+        if nats:
+            shown.append(("perplexity", f"{math.exp(min(best['validation_loss'], 700)):.2f}"))
     timed = [*steps, *validations]
     if timed:
         last = max(timed, key=lambda line: int(line["step"]))
@@ -135,10 +133,8 @@ def _samples(samples: Sequence[Line], validations: Sequence[Line]) -> str:
     return "".join(parts)
 
 
-def _usage(run: Path) -> str:
-    commands = f"ricorso generate {quote(str(run))} --length 500\nricorso evaluate {quote(str(run))} another.txt"
-    commands += f"\nricorso inspect {quote(str(run))}"
-    code = f"import ricorso\n\ngenerator = ricorso.load({str(run)!r})\nprint(generator.generate(length=500))"
+def _usage(run: Path, subject: Subject) -> str:
+    commands, code = "\n".join(subject.commands(str(run))), subject.code(str(run))
     return f"<p>From the command line:</p><pre>{escape(commands)}</pre><p>From Python:</p><pre>{escape(code)}</pre>"
 
 

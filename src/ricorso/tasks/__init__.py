@@ -8,7 +8,10 @@ from ricorso.bundle import CONFIG, read_json, verify
 from ricorso.errors import RunError
 
 # by name, so that a task and its libraries are loaded when they are wanted
-TASKS = {"generate": "ricorso.tasks.generate.task:Generator"}
+TASKS = {
+    "generate": "ricorso.tasks.generate.task:Generator",
+    "forecast": "ricorso.tasks.forecast.task:Forecaster",
+}
 
 
 def load(folder: str | Path) -> Any:

@@ -27,7 +27,7 @@ from ricorso.training.loop import Plan, Training, Work
 from ricorso.training.ranks import Ranks, of_environment
 from ricorso.training.schedule import Budget
 from ricorso.training.settings import TrainingSettings
-
+from ricorso.training.tensorboard import tracked
 
 Config = TypeVar("Config", bound=TrainingSettings)
 Data = TypeVar("Data")
@@ -92,7 +92,7 @@ class Estimator(ABC, Generic[Config, Data, Model]):
 
     @abstractmethod
     def _facts(self, data: Data, work: Any) -> dict[str, Any]:
-        """What is said of the data when training begins."""
+        """What is said of the data when training begins; `about` holds it in words."""
 
     @abstractmethod
     def _measures(self, data: Data) -> bool:
@@ -186,31 +186,33 @@ class Estimator(ABC, Generic[Config, Data, Model]):
         work = self._work(data)
         plan = self._plan(data, work)
         training = Training(work, plan, stop, listener, folder, ranks)
-        self.run_, self.metrics_ = folder, training.log.lines
         if snapshot:
             training.restore(snapshot)
-            self.metrics_ = training.log.lines
-        listener.on_start(
-            {
-                "task": self.task,
-                "run": folder,
-                "cell": self.get_params()["cell"],
-                "parameters": sum(p.numel() for p in self.model_.parameters()),
-                "batch_size": work.examples,
-                "batches_per_epoch": work.batches_per_epoch,
-                "steps": plan.budget.steps,
-                "seconds": plan.budget.seconds,
-                "threads": torch.get_num_threads(),
-                **self._facts(data, work),
-            }
-        )
-        try:
-            training.run()
-        except TrainingInterrupted:
+        else:
+            training.log.go_back(0)  # what was recorded before a kill that came before the first checkpoint
+        self.run_, self.metrics_ = folder, training.log.lines
+        info = {
+            "task": self.task,
+            "run": folder,
+            "cell": self.get_params()["cell"],
+            "parameters": sum(p.numel() for p in self.model_.parameters()),
+            "batch_size": work.examples,
+            "batches_per_epoch": work.batches_per_epoch,
+            "steps": plan.budget.steps,
+            "seconds": plan.budget.seconds,
+            "threads": torch.get_num_threads(),
+            **self._facts(data, work),
+        }
+        place = self.config_.tensorboard if ranks.first else None
+        with tracked(listener, place, folder, training.cursor.step, self.config_.log_every) as training.listener:
+            training.listener.on_start(info)
+            try:
+                training.run()
+            except TrainingInterrupted:
+                self._keep(training)
+                raise
             self._keep(training)
-            raise
-        self._keep(training)
-        listener.on_end({"run": folder, **self.best_})
+            training.listener.on_end({"run": folder, **self.best_})
 
     def _plan(self, data: Data, work: Work) -> Plan:
         config = self.config_

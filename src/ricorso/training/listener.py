@@ -34,3 +34,45 @@ class Listener:
 
     def on_end(self, info: Mapping[str, Any]) -> None:
         """Training has ended: steps, seconds, skipped, best_step, validation_loss."""
+
+
+class Listeners(Listener):
+    """Several listeners as one: each hears everything, in the order given.
+
+    >>> class Loud(Listener):
+    ...     def on_sample(self, text: str) -> None:
+    ...         print(text.upper())
+    >>> Listeners(Listener(), Loud()).on_sample("to be")
+    TO BE
+    """
+
+    def __init__(self, *listeners: Listener) -> None:
+        self.listeners = listeners
+
+    def on_start(self, info: Mapping[str, Any]) -> None:
+        for listener in self.listeners:
+            listener.on_start(info)
+
+    def on_step(self, figures: Mapping[str, Any]) -> None:
+        for listener in self.listeners:
+            listener.on_step(figures)
+
+    def on_skipped(self, figures: Mapping[str, Any]) -> None:
+        for listener in self.listeners:
+            listener.on_skipped(figures)
+
+    def on_validation(self, figures: Mapping[str, Any]) -> None:
+        for listener in self.listeners:
+            listener.on_validation(figures)
+
+    def on_sample(self, text: str) -> None:
+        for listener in self.listeners:
+            listener.on_sample(text)
+
+    def on_checkpoint(self, folder: Path) -> None:
+        for listener in self.listeners:
+            listener.on_checkpoint(folder)
+
+    def on_end(self, info: Mapping[str, Any]) -> None:
+        for listener in self.listeners:
+            listener.on_end(info)

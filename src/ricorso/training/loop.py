@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from ricorso.errors import RunError, TrainingError
+from ricorso.errors import RunError, TrainingError, UsageError
 from ricorso.training.average import WeightAverage
 from ricorso.training.checkpoint import (
     Cursor,
@@ -90,6 +91,7 @@ class Training:
 
     folder: the run folder for metrics and checkpoints; None keeps everything in memory. ranks: the processes that train
     together; all but the first leave the folder, the listener and the measuring to that one.
+    Raises UsageError when there are more processes than examples in a batch.
     """
 
     work: Work
@@ -111,6 +113,11 @@ class Training:
         self._average = WeightAverage(self.model, 0.0 if evenly else settings.average, evenly)
         self._parameters = [p for p in self.model.parameters() if p.requires_grad]
         self._guard = Guard(self.cursor, settings.clip, settings.learning_rate)
+        if self.work.examples < self.ranks.count:
+            raise UsageError(
+                f"A batch of {self.work.examples} cannot be shared by {self.ranks.count} processes: some would have "
+                f"nothing to do. Use a batch_size of {self.ranks.count} or more, or fewer processes."
+            )
         self._part = self.ranks.share(self.work.examples)
         self._state: State = None
         self._saved_step: int | None = None
@@ -135,6 +142,7 @@ class Training:
                 self._look_around()
             self.cursor.finished = True
             self._checkpoint("last")
+            self.ranks.leave()
         except RankLost as lost:
             raise RankLost(f"{lost} {self._way_back()}") from lost
         finally:
@@ -335,13 +343,14 @@ class Training:
 
     def _interrupt(self) -> None:
         step = self.cursor.step
+        self._checkpoint("last")
+        self.ranks.leave()
         if self.folder is None:
             raise TrainingInterrupted(
                 f"Training was stopped after {step} steps. The weights so far are kept, but it cannot go on: "
                 f"name a run folder (out=...) to be able to resume.",
                 None,
             )
-        self._checkpoint("last")
         raise TrainingInterrupted(
             f"Training was stopped after {step} steps. Continue with: {self._command()}", self.folder
         )
@@ -397,8 +406,10 @@ class Training:
         return f"The checkpoint of step {self._saved_step} is whole: {first}{self._command()}"
 
     def _command(self) -> str:
-        resume = f"ricorso resume {self.folder}"
-        return resume if self.ranks.count == 1 else f"torchrun --nproc-per-node {self.ranks.count} -m {resume}"
+        resume = f"ricorso resume {quote(str(self.folder))}"
+        # each standalone torchrun meets at a port of its own; the usual one may be taken
+        torchrun = f"torchrun --standalone --nproc-per-node {self.ranks.count} -m"
+        return resume if self.ranks.count == 1 else f"{torchrun} {resume}"
 
     @torch.no_grad()
     def _take_best(self) -> None:

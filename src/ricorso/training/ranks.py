@@ -1,6 +1,7 @@
 """Several processes that train one model together, each on its part of every batch."""
 
 import atexit
+import contextlib
 import hashlib
 import ipaddress
 import os
@@ -59,6 +60,12 @@ class Ranks:
         if self.count > 1:
             self._asking(dist.barrier)
 
+    def leave(self) -> None:
+        """Go on when nobody needs this process any more; without it, its end could break what others are still at."""
+        # who has gone already got through this, so that all have come and all is done
+        with contextlib.suppress(RankLost):
+            self.wait()
+
     def add_gradients(self, gradients: list[Tensor]) -> None:
         """Replace gradients by their sums over all processes, in one message."""
         if self.count > 1 and gradients:
@@ -93,13 +100,14 @@ ALONE = Ranks()
 def of_environment() -> Ranks:
     """The processes that torchrun has started, joined; this one alone where it has not.
 
-    They meet at the address that torchrun was given, and talk over the loopback interface if that is on this machine.
+    They meet at the address that torchrun was given. When that shows that all are on this machine, they talk over its
+    loopback interface and listen nowhere else, unless GLOO_SOCKET_IFNAME names another.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return ALONE
     if not dist.is_initialized():
-        if _is_loopback(os.environ.get("MASTER_ADDR", "localhost")):
+        if _on_this_machine(os.environ.get("MASTER_ADDR", "localhost"), count):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", _loopback_name())
         dist.init_process_group("gloo", timeout=_PATIENCE)
         atexit.register(dist.destroy_process_group)
@@ -112,13 +120,16 @@ def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) >> 1
 
 
-def _is_loopback(address: str) -> bool:
-    if address == "localhost" or address == socket.gethostname():
+def _on_this_machine(address: str, count: int) -> bool:
+    """Whether all processes are here, by the address at which they meet."""
+    if address == "localhost":
         return True
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
-        return False
+        # by its name this machine is known to others as well
+        own = address in (socket.gethostname(), socket.getfqdn())
+        return own and os.environ.get("LOCAL_WORLD_SIZE") == str(count)
 
 
 def _loopback_name() -> str:

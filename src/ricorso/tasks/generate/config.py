@@ -20,9 +20,9 @@ CHOSEN: dict[str, dict[str, Any]] = {
         "embedding_size": 400,
         "sequence_length": 35,
         "batch_size": 20,
-        "learning_rate": 4e-3,
-        "dropout": 0.5,
-        "input_dropout": 0.4,
+        "learning_rate": 3e-3,
+        "dropout": 0.4,
+        "input_dropout": 0.25,
         "embedding_dropout": 0.1,
     },
 }
@@ -83,20 +83,20 @@ class GenerateConfig(TrainingSettings):
         description="Share of the pieces that start from a zero state at each step, to learn to begin from nothing.",
     )
     learning_rate: float | None = Field(  # type: ignore[assignment]
-        None, gt=0, description="The highest learning rate; left out: 0.008, or 0.004 for words."
+        None, gt=0, description="The highest learning rate; left out: 0.008, or 0.003 for words."
     )
     weight_decay: float = other_default("weight_decay", 0.05)
 
     # against overfitting
     dropout: float | None = Field(
-        None, ge=0, lt=1, description="Share of each layer's outputs that is dropped; left out: 0.25, or 0.5 for words."
+        None, ge=0, lt=1, description="Share of each layer's outputs that is dropped; left out: 0.25, or 0.4 for words."
     )
     input_dropout: float | None = Field(
         None,
         ge=0,
         lt=1,
         description="Share of the inputs of each layer that is dropped, the same at all steps of a batch; left out: 0, "
-        "or 0.4 for words.",
+        "or 0.25 for words.",
     )
     embedding_dropout: float | None = Field(
         None, ge=0, lt=1, description="Share of the symbols whose vector is dropped; left out: 0, or 0.1 for words."

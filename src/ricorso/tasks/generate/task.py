@@ -116,6 +116,8 @@ class Generator(Estimator[GenerateConfig, TextData, TextModel]):
             "vocabulary": len(self.vocabulary_),
             "training_symbols": len(data.train),
             "validation_symbols": len(data.validation),
+            "about": f"{len(self.vocabulary_):,} different symbols; {len(data.train):,} symbols to train on, "
+            f"{len(data.validation):,} to validate on",
         }
 
     # --- writing and measuring

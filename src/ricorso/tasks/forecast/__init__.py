@@ -1,0 +1,1 @@
+"""Forecast: what comes next in series, with its uncertainty."""
