@@ -17,7 +17,7 @@ import ricorso
 TRAIN, VALIDATION, TEST = 8640, 2880, 2880
 SETTING = {
     "context": 720, "segment": 48, "hidden_size": 128, "scaling": "none", "difference": True, "loss": "mae",
-    "learning_rate": 5e-4, "dropout": 0.5, "validation_fraction": VALIDATION / (TRAIN + VALIDATION),
+    "learning_rate": 2e-4, "average": 0.998, "dropout": 0.5, "validation_fraction": VALIDATION / (TRAIN + VALIDATION),
     "windows_per_epoch": 8000, "season": 24,
 }  # fmt: skip
 
@@ -25,7 +25,7 @@ SETTING = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="ETTh1.csv, plain or .gz")
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--horizons", type=int, nargs="+", default=[96, 720])
     parser.add_argument("--threads", type=int)
     chosen = parser.parse_args()
@@ -38,7 +38,7 @@ def main():
     table = table.with_columns([(pl.col(n) - known[n].mean()) / known[n].std(ddof=0) for n in names])
     rows = []
     for horizon in chosen.horizons:
-        forecaster = ricorso.Forecaster(**SETTING, horizon=horizon, minutes=chosen.minutes, threads=chosen.threads)
+        forecaster = ricorso.Forecaster(**SETTING, horizon=horizon, epochs=chosen.epochs, threads=chosen.threads)
         forecaster.fit(table[: TRAIN + VALIDATION])
         figures = forecaster.backtest(table, count=TEST - horizon + 1, stride=1)
         assert figures["forecasts"] == (TEST - horizon + 1) * len(names)
@@ -46,9 +46,7 @@ def main():
         rows.append({"horizon": horizon, "figures": figures, "training": forecaster.best_})
         settings = forecaster.config_.model_dump()
     assert np.isfinite([row["figures"]["mse"] for row in rows]).all()
-    save(
-        "forecast_ett", {"minutes": chosen.minutes, "look_back": SETTING["context"], "rows": rows, "settings": settings}
-    )
+    save("forecast_ett", {"look_back": SETTING["context"], "rows": rows, "settings": settings})
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ def children(process: int) -> list[int]:
 
 def kill_with_children(process: "subprocess.Popen[str] | subprocess.Popen[bytes]") -> None:
     """Kill a launcher and what it has launched at once; torchrun puts each of those in a session of its own."""
+    if process.poll() is not None:
+        return
     family = [process.pid, *children(process.pid)]
     for number in family:
         with contextlib.suppress(ProcessLookupError):

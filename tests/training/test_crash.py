@@ -4,7 +4,6 @@ import errno
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from processes import command, finish, kill_with_children
 from small_training import assert_same_result, plan, resumed, training
 
 from ricorso import bundle
@@ -154,18 +154,6 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-def command(*words: str, ranks: int = 1) -> list[str]:
-    if ranks == 1:
-        return [sys.executable, "-m", "ricorso", *words]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks), "--master-port", "0"]
-    return [*launcher, "-m", "ricorso", *words]
-
-
-def finish(words: list[str]) -> None:
-    outcome = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert outcome.returncode == 0, outcome.stderr
-
-
 def killed_again_and_again(
     folder: Path, text: Path, times: int, longest: float, ranks: int, draw: random.Random
 ) -> int:
@@ -185,8 +173,8 @@ def killed_again_and_again(
             time.sleep(0.01)
         time.sleep(draw.uniform(0.0, longest))
         ended = process.poll() is not None
-        os.killpg(process.pid, signal.SIGKILL) if not ended else None
-        process.wait()
+        if not ended:
+            kill_with_children(process)
         if ended:
             return kills
         kills += 1

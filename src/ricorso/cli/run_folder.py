@@ -4,7 +4,6 @@ import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,10 +56,9 @@ def train_and_tell(
     except TrainingInterrupted as stop:
         if stop.run is None:
             raise
-        command = f"ricorso resume {quote(str(stop.run))}"
         if as_json:
-            answer({"run": str(stop.run), "finished": False, "resume": command})
-        click.echo(f"\nStopped; a checkpoint is written. To go on from here:\n\n  {command}", err=True)
+            answer({"run": str(stop.run), "finished": False, "resume": stop.command})
+        click.echo(f"\nStopped; a checkpoint is written. To go on from here:\n\n  {stop.command}", err=True)
         return stop.exit_status
     run = model.run_
     if run is None:

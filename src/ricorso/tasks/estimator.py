@@ -154,7 +154,9 @@ class Estimator(ABC, Generic[Config, Data, Model]):
         with bundle.locked(folder) if ranks.first else contextlib.nullcontext(), listening() as stop:
             snapshot = newest_checkpoint(checkpoints)
             if (folder / bundle.MODEL).exists() and (snapshot is None or snapshot.cursor.finished):
-                return cls.load(folder)
+                done = cls.load(folder)
+                ranks.wait()
+                return done
             ranks.wait()
             if ranks.first:
                 bundle.remove_unfinished(folder)

@@ -13,11 +13,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TrainingInterrupted(TrainingError):
-    """Training was stopped from outside; `run` is the folder from which it goes on, None where nothing was written."""
+    """Training was stopped from outside; `run` is the folder from which it goes on, None where nothing was written.
 
-    def __init__(self, message: str, run: Path | None) -> None:
+    command: what goes on from there.
+    """
+
+    def __init__(self, message: str, run: Path | None, command: str = "") -> None:
         super().__init__(message)
-        self.run = run
+        self.run, self.command = run, command
 
 
 class StopRequest:

@@ -352,7 +352,7 @@ class Training:
                 None,
             )
         raise TrainingInterrupted(
-            f"Training was stopped after {step} steps. Continue with: {self._command()}", self.folder
+            f"Training was stopped after {step} steps. Continue with: {self._command()}", self.folder, self._command()
         )
 
     # --- keeping
