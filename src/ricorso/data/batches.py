@@ -1,7 +1,7 @@
 """Long streams of symbols, cut into batches that follow one another."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +56,19 @@ class Streams:
 
     def _starts(self, epoch: int, step: int) -> NDArray[np.int64]:
         symbols = len(self.ids)
-        offset = int(np.random.default_rng((self.seed, epoch)).integers(symbols))
-        starts = offset + step * self.sequence_length + symbols // self.batch_size * np.arange(self.batch_size)
+        starts = (
+            _offset(self.seed, epoch, symbols)
+            + step * self.sequence_length
+            + symbols // self.batch_size * np.arange(self.batch_size)
+        )
         return starts % symbols
 
     @cached_property
     def _ring(self) -> NDArray[np.integer]:
         return np.concatenate([self.ids, self.ids[: self.sequence_length + 1]])
+
+
+@lru_cache(maxsize=64)
+def _offset(seed: int, epoch: int, symbols: int) -> int:
+    """Where an epoch begins to read."""
+    return int(np.random.default_rng((seed, epoch)).integers(symbols))

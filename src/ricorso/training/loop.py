@@ -37,7 +37,7 @@ from ricorso.training.optimiser import (
     optimiser,
     set_learning_rate,
 )
-from ricorso.training.ranks import ALONE, RankLost, Ranks, step_seed
+from ricorso.training.ranks import ALONE, RankLost, Ranks, set_seed, step_seed
 from ricorso.training.schedule import Budget, Schedule
 from ricorso.training.settings import TrainingSettings
 
@@ -179,7 +179,6 @@ class Training:
         cursor, settings = self.cursor, self.plan.settings
         rate = self._schedule.rate(self._progress(), cursor.lowered)
         set_learning_rate(self._optimiser, rate)
-        self._optimiser.zero_grad(set_to_none=True)
         loss, places = self._gradients()
         norm = float(gradient_norm(self._parameters))
         cursor.step += 1
@@ -207,10 +206,13 @@ class Training:
         losses, places = [], []
         for _ in range(settings.accumulate):
             epoch, number = self.cursor.epoch, self.cursor.batch
-            torch.manual_seed(step_seed(settings.seed, epoch, number, ranks.number))
+            set_seed(step_seed(settings.seed, epoch, number, ranks.number))
             with self._precision():
                 loss, state = work.loss(work.batch(epoch, number, self._part), self._state)
             scaled = loss if weight == 1 else loss * weight
+            if not losses:
+                # only now, so that the new gradients take the memory of the old ones
+                self._optimiser.zero_grad(set_to_none=True)
             scaled.backward()
             losses.append(scaled.detach())
             places.append((epoch, number))
