@@ -203,7 +203,8 @@ class Training:
         """Run the batches of one step forward and backward: their mean loss, and where they are from."""
         settings, work, ranks = self.plan.settings, self.work, self.ranks
         weight = (self._part.stop - self._part.start) / work.examples / settings.accumulate
-        losses, places = [], []
+        losses: list[Tensor] = []
+        places: list[tuple[int, int]] = []
         for _ in range(settings.accumulate):
             epoch, number = self.cursor.epoch, self.cursor.batch
             set_seed(step_seed(settings.seed, epoch, number, ranks.number))
