@@ -34,6 +34,10 @@ def test_from_a_table_to_a_forecast_in_three_commands(ricorso, sales, tmp_path):
     figures = json.loads(ricorso("evaluate", "run", sales, "--json").out)
     assert figures["horizon"] == 4
     assert "MASE" in ricorso("evaluate", "run", sales).out
+    for verb in ("generate", "inspect"):
+        refused = ricorso(verb, "run")
+        assert refused.status == 2
+        assert "'run' is a run of the task forecast; this is for generate." in refused.err
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def generate(run: Path, prompt: str, greedy: bool, as_json: bool, **given: Any) 
         choices["temperature"] = 0.0
     if prompt == "-":
         prompt = sys.stdin.read().removesuffix("\n")
-    pieces = load(run).stream(prompt, **choices)
+    pieces = load(run, "generate").stream(prompt, **choices)
     if as_json:
         answer({"run": str(run), "prompt": prompt, "text": "".join(pieces)})
         return

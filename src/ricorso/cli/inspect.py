@@ -45,7 +45,7 @@ def inspect(
     from ricorso.insight.report import write_report
     from ricorso.tasks import load
 
-    model = load(run)
+    model = load(run, "generate")
     found = look(model, text, steps=steps, unit=unit, prompt=prompt, seed=seed)
     meanings = {name: field.description or "" for name, field in type(model.config_).model_fields.items()}
     report: Path | None = None

@@ -34,10 +34,7 @@ def predict(run: Path, data: Path | None, out: Path | None, as_json: bool) -> No
 
     if out is not None and out.suffix not in FORMATS:
         raise UsageError(f"--out should end in {', '.join(FORMATS)}, got '{out}'.")
-    model = load(run)
-    if model.task != "forecast":
-        raise UsageError(f"'{run}' is a run of the task {model.task}; predict is for forecast.")
-    frame = model.predict(data)
+    frame = load(run, "forecast").predict(data)
     if out is None:
         click.echo(frame.write_ndjson() if as_json else frame.write_csv(), nl=False)
         return

@@ -92,7 +92,7 @@ def inspect(
     """
     if steps < 2:
         raise UsageError(f"steps must be 2 or more, got {steps}.")
-    generator = model if isinstance(model, Generator) else load(model)
+    generator = model if isinstance(model, Generator) else load(model, "generate")
     if not isinstance(generator, Generator):
         raise UsageError(f"Only text models can be looked into so far; this one is of the task '{generator.task}'.")
     if not hasattr(generator, "model_"):

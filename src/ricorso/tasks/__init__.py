@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ricorso.bundle import CONFIG, read_json, verify
-from ricorso.errors import RunError
+from ricorso.errors import RunError, UsageError
 
 # by name, so that a task and its libraries are loaded when they are wanted
 TASKS = {
@@ -14,9 +14,15 @@ TASKS = {
 }
 
 
-def load(folder: str | Path) -> Any:
-    """The trained model of a run folder, as an object of its task's class. Raises RunError when it cannot be had."""
-    return _task(Path(folder)).load(folder)
+def load(folder: str | Path, task: str | None = None) -> Any:
+    """The trained model of a run folder, as an object of its task's class.
+
+    task: what the run has to be of. Raises RunError when the model cannot be had, UsageError for a run of another task.
+    """
+    found = _task(Path(folder))
+    if task not in (None, found.task):
+        raise UsageError(f"'{folder}' is a run of the task {found.task}; this is for {task}.")
+    return found.load(folder)
 
 
 def resume(folder: str | Path, *arguments: Any, **options: Any) -> Any:
