@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ricorso import Recurrent
 from ricorso.bench import machine
-from ricorso.training.schedule import learning_rate
+from ricorso.training.schedule import Schedule
 
 BESIDE = "elman_sigmoid"
 WARM_UP, CLIP, TESTED, POINTS = 0.02, 1.0, 1000, 50
@@ -105,7 +105,7 @@ def one(task: Task, cell: str, seed: int, chosen: argparse.Namespace) -> dict:
     torch.manual_seed(seed)
     every, recent, curve, start = max(1, chosen.iterations // POINTS), [], [], time.perf_counter()
     for iteration in range(1, chosen.iterations + 1):
-        optimiser.param_groups[0]["lr"] = learning_rate(iteration / chosen.iterations, chosen.rate, WARM_UP)
+        optimiser.param_groups[0]["lr"] = Schedule("cosine", chosen.rate, WARM_UP).rate(iteration / chosen.iterations)
         x, target = task.draw(chosen.batch)
         loss = task.loss(model(x), target)
         optimiser.zero_grad()

@@ -5,6 +5,7 @@ import ricorso
 NAMES = {
     "CATALOGUE",
     "Cell",
+    "Forecaster",
     "GRU",
     "GRUCell",
     "Generator",

@@ -9,7 +9,7 @@ from ricorso.cli import progress
 from ricorso.cli.progress import TrainingDisplay
 
 START = {
-    "cell": "lstm", "parameters": 12345, "vocabulary": 65, "training_symbols": 9000, "validation_symbols": 1000,
+    "cell": "lstm", "parameters": 12345, "about": "9,000 symbols to train on, 1,000 to validate on",
     "threads": 2, "run": Path("runs/x"),
 }  # fmt: skip
 STEP = {"step": 40, "loss": 2.5, "progress": 0.25, "seconds": 30.0, "symbols_per_second": 18234.0}

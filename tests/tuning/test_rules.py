@@ -8,8 +8,9 @@ from ricorso.tuning.rules import RULES, rules_of
 from ricorso.tuning.space import check_space, read_space
 
 
-def test_every_task_can_be_searched_over():
-    assert set(RULES) == set(TASKS)
+def test_what_can_be_searched_over_are_tasks():
+    assert "generate" in RULES
+    assert set(RULES) <= set(TASKS)
 
 
 @pytest.mark.parametrize("task", RULES)

@@ -100,9 +100,11 @@ def choose(
         return Path("scan", "RICORSO_PATH asks for all steps at once")
     if forced == "torch" and peer:
         return Path("torch", "RICORSO_PATH asks for torch's kernel")
-    if peer and torch._C._is_tracing():
+    compiling = torch.compiler.is_compiling()
+    if peer and not compiling and torch._C._is_tracing():
         return Path("torch", "torch.jit.trace records torch's kernel")
-    if torch._C._functorch.maybe_current_level() is not None or torch.autograd.forward_ad._current_level >= 0:
+    forward_derivatives = not compiling and torch.autograd.forward_ad._current_level >= 0
+    if torch._C._functorch.maybe_current_level() is not None or forward_derivatives:
         return Path("naive", "torch.func and forward derivatives go through the oracle, which they can see into")
     if weight.is_cuda:
         return _on_gpu(cell, inputs, dtype, peer, ragged)
