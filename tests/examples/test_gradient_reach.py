@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "gradient_reach.py"
 
 
+@pytest.mark.long
 def test_one_line_and_one_picture_for_each_cell(tmp_path):
     (tmp_path / "text.txt").write_text("the cat sat on the mat, and so did the dog.\n" * 60, encoding="utf-8")
     sizes = ("--minutes", "0.02", "--hidden", "8", "--steps", "20", "--threads", "1")
