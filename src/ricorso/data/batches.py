@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ricorso.errors import DataError
+
+_STEPS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,10 @@ class Streams:
 
     def batch(self, epoch: int, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Inputs and targets, (sequence_length, batch) each; the targets are the inputs one symbol later."""
-        window = self._ring[self._starts(epoch, step) + np.arange(self.sequence_length + 1)[:, None]].astype(np.int64)
-        return window[:-1], window[1:]
+        block, place = divmod(step, _STEPS_AT_ONCE)
+        begin, end = place * self.sequence_length, (place + 1) * self.sequence_length
+        symbols = self._block(epoch, block)
+        return symbols[begin:end], symbols[begin + 1 : end + 1]
 
     def place(self, epoch: int, step: int) -> str:
         """Where in the text the streams of a batch begin, in words."""
@@ -63,9 +68,19 @@ class Streams:
         )
         return starts % symbols
 
+    def _block(self, epoch: int, block: int) -> NDArray[np.int64]:
+        """The symbols of several steps and the one after them, (time, batch)."""
+        # between two steps of a kernel little of Python is still in the caches: rarely is cheaper than little
+        if self._kept_block.get("place") != (epoch, block):
+            length = _STEPS_AT_ONCE * self.sequence_length + 1
+            places = self._starts(epoch, block * _STEPS_AT_ONCE) + np.arange(length)[:, None]
+            self._kept_block.update(place=(epoch, block), symbols=self.ids.take(places, mode="wrap").astype(np.int64))
+        symbols: NDArray[np.int64] = self._kept_block["symbols"]
+        return symbols
+
     @cached_property
-    def _ring(self) -> NDArray[np.integer]:
-        return np.concatenate([self.ids, self.ids[: self.sequence_length + 1]])
+    def _kept_block(self) -> dict[str, Any]:
+        return {}
 
 
 @lru_cache(maxsize=64)

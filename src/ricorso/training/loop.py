@@ -213,7 +213,8 @@ class Training:
             scaled = loss if weight == 1 else loss * weight
             if not losses:
                 # only now, so that the new gradients take the memory of the old ones
-                self._optimiser.zero_grad(set_to_none=True)
+                for parameter in self._parameters:
+                    parameter.grad = None
             scaled.backward()
             losses.append(scaled.detach())
             places.append((epoch, number))

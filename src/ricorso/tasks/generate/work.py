@@ -16,6 +16,7 @@ from ricorso.training.checkpoint import State
 # the window of the published figures for tiny Shakespeare
 WINDOW = 256
 _SAMPLE_TEMPERATURE = 0.8
+_DRAWN_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,21 @@ class TextWork:
         self.batches_per_epoch = self._streams.steps_per_epoch
         self.examples = self._streams.batch_size
         self.symbols_per_batch = self.examples * config.sequence_length
+        self._drawn = (-1, -1), torch.empty(0)
 
     def batch(self, epoch: int, number: int, part: slice) -> TextBatch:
         """Some of the streams of a batch."""
         inputs, targets = (torch.from_numpy(values[:, part]) for values in self._streams.batch(epoch, number))
-        kept = None
-        if self._config.restart:
-            drawn = np.random.default_rng((self._config.seed, epoch, number)).random((self.examples, 1), np.float32)
-            kept = torch.from_numpy((drawn >= self._config.restart).astype(np.float32)[part])
+        kept = self._kept(epoch, number)[part] if self._config.restart else None
         return TextBatch(inputs, targets, kept)
+
+    def _kept(self, epoch: int, number: int) -> Tensor:
+        """Which streams carry their state over, drawn for several batches at once."""
+        block, place = divmod(number, _DRAWN_AT_ONCE)
+        if self._drawn[0] != (epoch, block):
+            drawn = np.random.default_rng((self._config.seed, epoch, block)).random((_DRAWN_AT_ONCE, self.examples, 1))
+            self._drawn = (epoch, block), torch.from_numpy((drawn >= self._config.restart).astype(np.float32))
+        return self._drawn[1][place]
 
     def place(self, epoch: int, number: int) -> str:
         """Where in the text a batch is from."""
