@@ -15,6 +15,7 @@ from rich.console import Console
 from torch import nn
 
 import ricorso
+from ricorso.insight.free_run import FreeRun, phase_shift, save_free_runs
 
 PERIOD, LENGTH, BATCH = 25, 100, 32
 console = Console(highlight=False, soft_wrap=True)
@@ -54,20 +55,6 @@ def run_free(layer: ricorso.GRU, head: nn.Linear, seen: np.ndarray, count: int) 
     return np.array(found)
 
 
-def draw(path: Path, wave: np.ndarray, predicted: np.ndarray, free: np.ndarray) -> None:
-    """A page with the wave, the predictions of the next value, and the values made from the network's own."""
-    import plotly.graph_objects as go
-
-    begin = len(wave) - len(free)
-    figure = go.Figure()
-    figure.add_scatter(y=wave, name="sine", line={"color": "#8a979e", "width": 5})
-    figure.add_scatter(x=list(range(1, begin)), y=predicted, name="next value predicted", line={"color": "#2f6f8f"})
-    figure.add_scatter(x=list(range(begin, len(wave))), y=free, name="running free", line={"color": "#b3471d"})
-    legend, margin = {"orientation": "h", "y": 1.12}, {"l": 40, "r": 20, "t": 40, "b": 40}
-    figure.update_layout(template="plotly_white", xaxis_title="step", legend=legend, margin=margin)
-    figure.write_html(path, include_plotlyjs=True, config={"displayModeBar": False})
-
-
 def main() -> None:
     """Train, measure and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -84,22 +71,15 @@ def main() -> None:
         predicted = head(layer(wave[: begin - 1])[0])[:, 0, 0].numpy()
     known = wave[:, 0, 0].numpy()
     error = float(np.sqrt(np.square(predicted[PERIOD:] - known[PERIOD + 1 : begin]).mean()))
-    free = run_free(layer, head, known[:begin], free_steps)
-    shift = phase_shift(free, known[begin:])
+    run = FreeRun("sine", known, predicted, run_free(layer, head, known[:begin], free_steps))
+    shift = phase_shift(run.free, known[begin:], PERIOD)
     console.print(f"error of the next value, root of the mean square after one period: {error:.1e}")
     console.print(
-        f"running free for three periods: largest error {np.abs(free - known[begin:]).max():.3f}, "
+        f"running free for three periods: largest error {np.abs(run.free - known[begin:]).max():.3f}, "
         f"shifted by {shift:.3f} steps at the end"
     )
-    draw(chosen.out, known, predicted, free)
+    save_free_runs(chosen.out, "A sine wave", [run])
     console.print(f"drawn in {chosen.out}")
-
-
-def phase_shift(found: np.ndarray, wave: np.ndarray) -> float:
-    """By how many steps the last period of one runs behind that of the other."""
-    turn = np.exp(-2j * np.pi * np.arange(PERIOD) / PERIOD)
-    between = np.angle((found[-PERIOD:] @ turn) / (wave[-PERIOD:] @ turn))
-    return float(-between * PERIOD / (2 * np.pi))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,18 @@
-"""Packages that several rooms are compared with."""
+"""Packages that several rooms are compared with, and what all tests have in common."""
+
+import gc
+import os
 
 import pytest
+
+
+def pytest_configure():
+    # a full garbage collection walks through all that is loaded, torch and the tests: one in twenty will do
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, 200)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # workers share the cores; so do the processes that they start
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,13 @@ import copy
 import importlib.util
 import json
 import random
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from example import run
 from torch import nn
 from torch.nn.utils import parametrizations
 from torch.nn.utils.rnn import pack_sequence
@@ -562,11 +561,10 @@ def test_what_has_no_gradient_is_timed_without(monkeypatch):
     assert not report.layers[0].replaced
 
 
-def test_the_example_prints_three_reports():
+def test_the_example_prints_three_reports(tmp_path):
     sizes = ["--hidden", "8", "--batch", "2", "--steps", "4", "--seconds", "0", "--threads", "1"]
-    done = subprocess.run([sys.executable, EXAMPLES.__file__, *sizes], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert [line.split(":")[0] for line in done.stdout.splitlines() if "recurrent layers replaced" in line] == NAMES
+    told = run("accelerate_your_model", *sizes, folder=tmp_path)
+    assert [line.split(":")[0] for line in told.splitlines() if "recurrent layers replaced" in line] == NAMES
 
 
 def test_without_an_example_it_says_that_nothing_was_tried():

@@ -17,6 +17,7 @@ FLOORS = {
     "data": 6,
     "decoding": 6,
     "bundle": 6,
+    "pages": 6,
     "check": 6,
     "weights": 6,
     "bench": 6,

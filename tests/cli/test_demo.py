@@ -30,3 +30,9 @@ def test_paragraphs_of_the_topics_are_there_once():
     paragraphs = python_topics().strip("\n").split("\n\n")
     assert len(paragraphs) > 1000
     assert len(set(paragraphs)) == len(paragraphs)
+
+
+def test_a_near_miss_of_a_task(ricorso):
+    outcome = ricorso("demo", "forcast")
+    assert outcome.status == 2
+    assert "There is no file and no demo 'forcast'. Did you mean 'forecast'?" in outcome.err

@@ -63,6 +63,25 @@ def test_a_training_that_runs(ricorso, three):
     assert {run["name"]: run["state"] for run in told}["stop ped"] == "running"
 
 
+def test_a_diverged_training_is_listed_with_its_reason(ricorso, three):
+    with (three / "stop ped" / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "diverged", "step": 30, "reason": "Training has diverged: try clip=1."}\n')
+    outcome = ricorso("runs")
+    assert "diverged" in rows(outcome.out)["stop ped"]
+    assert "\nDiverged:\n  runs/stop ped: Training has diverged: try clip=1.\n" in outcome.out
+    assert "ricorso resume" not in outcome.out
+
+
+def test_a_training_that_diverges_is_listed_as_that(ricorso, text_file):
+    wild = ["--learning-rate", "1e9", "--clip", "0", "--optimiser", "sgd", "--warmup", "0", "--epochs", "500"]
+    outcome = ricorso("train", "generate", text_file, *TINY, *wild, "--out", "runs/wild")
+    assert outcome.status == 1
+    assert "Training has diverged" in outcome.err
+    (run,) = json.loads(ricorso("runs", "--json").out)["runs"]
+    assert (run["state"], run["resume"]) == ("diverged", None)
+    assert run["why"] in " ".join(outcome.err.split())
+
+
 def test_a_comparison(ricorso, three, text_file):
     options = [*TINY, "--epochs", "1", "--cell", "carry", "--out", three / "hen"]
     assert ricorso("train", "generate", text_file, *options).status == 0

@@ -1,12 +1,12 @@
 import json
+import math
 import os
 import shlex
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
+
+from ricorso.cli.tune_display import TuneDisplay
 
 pytest.importorskip("optuna", reason="Optuna comes with the extra `tune`")
 
@@ -81,7 +81,7 @@ def test_folds_show_the_spread(ricorso, text_file):
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        ([], 2, "Name a task: generate."),
+        ([], 2, "Name a task: generate, forecast."),
         (["generat", "x.txt"], 2, "Did you mean 'generate'?"),
         (["generate", "x.txt"], 1, "There is no file 'x.txt'"),
         (["generate", "fox", "--vary", "hiden_size=1,2"], 2, "Did you mean 'hidden_size'?"),
@@ -125,17 +125,64 @@ def test_a_cell_file_is_run_only_when_it_was_typed(ricorso, text_file, tmp_path)
     assert "this was run" in again.err
 
 
-def test_ctrl_c_keeps_the_search_and_prints_the_command_that_goes_on(text_file, tmp_path):
+def test_ctrl_c_keeps_the_search_and_prints_the_command_that_goes_on(ricorso, text_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(TuneDisplay, "on_trial_end", lambda *_: os.kill(os.getpid(), signal.SIGINT))
     options = [*VARY, "--trials", "4000", "--out", "a search", "--keep", "0"]
-    arguments = [sys.executable, "-m", "ricorso", "tune", "generate", str(text_file), *TINY, *options]
-    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    journal, limit = tmp_path / "a search" / "study.journal", time.monotonic() + 60
-    while not (journal.exists() and b'"state":1' in journal.read_bytes()) and time.monotonic() < limit:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 1
+    status, out, err = ricorso("tune", "generate", text_file, *TINY, *options)
+    assert status == 1
     assert out == ""
     assert "Traceback" not in err
     assert err.endswith("  ricorso tune --resume 'a search'\n")
     assert (tmp_path / "a search" / "report.html").exists()
+
+
+def forecast_options(*more):
+    small = ["--horizon", "4", "--season", "4", "--segment", "4", "--windows-per-epoch", "60"]
+    return [*small, "--hidden-size", "8", "--epochs", "1", "--threads", "1", "--batch-size", "16", *more]
+
+
+@pytest.fixture
+def sales(tmp_path):
+    rows = [f"2024-01-{1 + t // 24:02d} {t % 24:02d}:00,{20 + 5 * math.sin(t * math.pi / 2):.3f}" for t in range(60)]
+    path = tmp_path / "sales.csv"
+    path.write_text("\n".join(["when,sold", *rows, ""]))
+    return path
+
+
+def test_a_forecaster_is_searched_and_the_best_trained(ricorso, sales):
+    options = forecast_options("--trials", "3", "--folds", "2", "--quantiles", "0.1,0.5,0.9", "--vary", "context=8,12")
+    outcome = ricorso("tune", "forecast", "sales.csv", *options, "--vary", "learning_rate=1e-3..1e-1:log")
+    assert outcome.status == 0, outcome.err
+    assert "Best: trial" in outcome.out
+    assert "validation loss" in outcome.out.splitlines()[1]
+    # once before and once with the ranking
+    assert "losses of different context are not on quite the same scale" in outcome.err
+    assert "losses of different context are not on quite the same scale" in outcome.out
+    command = outcome.out.splitlines()[-1].strip()
+    assert "--quantiles 0.1,0.5,0.9" in command
+    trained = ricorso(*shlex.split(command)[1:], "--json")
+    assert trained.status == 0, trained.err
+
+
+def test_the_usual_space_of_a_forecaster_can_be_trained(ricorso, sales):
+    options = ["--horizon", 6, "--epochs", 1, "--windows-per-epoch", 60, "--trials", 1, "--json"]
+    outcome = ricorso("tune", "forecast", sales, *options)
+    assert outcome.status == 0, outcome.err
+    assert {"hidden_size", "cell", "linear"} <= set(json.loads(outcome.out)["best"]["settings"])
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--vary", "scaling=mean,standard"], 2, "'scaling' cannot be searched"),
+        (["--valid", "v.csv"], 2, "--valid"),
+        (["--horizon", "40"], 1, "longest series has 60 steps"),
+        ([], 1, "sales.csv: no series is long enough to hold out 24 steps for validation; the longest has 60"),
+        (["--time", "wen"], 1, "Did you mean 'when'?"),
+        (["--horizon", "14", "--folds", "2"], 1, "too short for 2 folds that are 14 steps apart"),
+    ],
+)
+def test_a_mistake_about_series_gets_one_line(ricorso, sales, tmp_path, options, status, message):
+    outcome = ricorso("tune", "forecast", sales, "--epochs", 1, *options)
+    assert outcome.status == status
+    assert message in outcome.err.splitlines()[-1]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ricorso.data import rows
 from ricorso.data.frequency import Frequency
 from ricorso.data.roles import Columns
 from ricorso.data.series import read_series
@@ -176,7 +177,9 @@ HOURS = [datetime(2024, 3, 1, hour) for hour in range(4)]
         (["2024-03-01T00:00:00Z", "2024-03-01T00:05:00Z", "2024-03-01T00:10:00Z"], "5 minutes", "2024-03-01"),
     ],
 )  # fmt: skip
-def test_times_are_understood_as_people_write_them(times, frequency, start):
+@pytest.mark.parametrize("at_once", [1 << 20, 1])
+def test_times_are_understood_as_people_write_them(times, frequency, start, at_once, monkeypatch):
+    monkeypatch.setattr(rows, "_AT_ONCE", at_once)
     found = read_series({"time": times, "y": [1, 2, 3]})
     assert found.frequency.name == frequency
     assert found["y"].start == (start if isinstance(start, int) else np.datetime64(start))
@@ -195,7 +198,9 @@ def test_a_zone_is_read_as_utc_and_told():
     assert "its times are -03:00 from UTC, read as UTC" in found.told
 
 
-def test_weekdays_alone_are_business_days():
+@pytest.mark.parametrize("at_once", [1 << 20, 3])
+def test_weekdays_alone_are_business_days(at_once, monkeypatch):
+    monkeypatch.setattr(rows, "_AT_ONCE", at_once)
     days = [day for day in (date(2024, 1, 1) + timedelta(i) for i in range(20)) if day.weekday() < 5]
     assert read_series({"date": days, "y": list(range(len(days)))}).frequency.name == "business day"
     assert read_series({"date": days[:5], "y": [1, 2, 3, 4, 5]}).frequency.name == "day"
@@ -274,8 +279,10 @@ BROKEN = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("at_once", [1 << 20, 2])
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_wrong_is_said(name):
+def test_what_is_wrong_is_said(name, at_once, monkeypatch):
+    monkeypatch.setattr(rows, "_AT_ONCE", at_once)
     table, options, message = BROKEN[name]
     with pytest.raises(DataError) as error:
         read_series(table, **options)
@@ -358,21 +365,22 @@ def test_every_value_lands_at_its_time(data):
     day = "2023-12-15" if frequency.name == "month" else "2023-12-31"
     start = 1000 if frequency.counts else np.datetime64(day, "us")
     names = data.draw(st.lists(st.text("abc", min_size=1), min_size=1, max_size=4, unique=True))
-    rows = []
+    drawn = []
     for name in names:
         steps = data.draw(st.lists(st.integers(0, 30), min_size=1, max_size=12, unique=True))
-        rows += [(name, time, float(i + 1)) for i, time in enumerate(frequency.at(start, sorted(steps)))]
-    order = data.draw(st.permutations(range(len(rows))))
-    rows = [rows[i] for i in order]
-    table = {"id": [row[0] for row in rows], "time": np.array([row[1] for row in rows]), "y": [row[2] for row in rows]}
-    found = read_series(table, sort=True, frequency=frequency)
+        drawn += [(name, time, float(i + 1)) for i, time in enumerate(frequency.at(start, sorted(steps)))]
+    order = data.draw(st.permutations(range(len(drawn))))
+    ids, times, numbers = zip(*(drawn[i] for i in order), strict=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_AT_ONCE", data.draw(st.sampled_from([1 << 20, 1, 5])))
+        found = read_series({"id": ids, "time": np.array(times), "y": numbers}, sort=True, frequency=frequency)
     got = {
         (series.name, str(time)): value
         for series in found
         for time, value in zip(found.times(series.name), series.values[:, 0], strict=True)
         if not np.isnan(value)
     }
-    assert got == {(name, str(time)): value for name, time, value in rows}
+    assert got == {(name, str(time)): value for name, time, value in drawn}
     assert set(found.names) == set(names)
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ricorso.data import windows
 from ricorso.data.series import Series, read_series
 from ricorso.data.windows import Windows
 from ricorso.errors import DataError, UsageError
@@ -21,6 +22,18 @@ def series(*values, targets=1, known=0, past=0, ahead=0, name="a"):
 
 def counting(count, **options):
     return series(*map(float, range(count)), **options)
+
+
+def parts_of_one_array(many: list[Series]) -> list[Series]:
+    """The same series as views, with rows between them that belong to none."""
+    found = []
+    for part in ("values", "known", "past"):
+        arrays = [getattr(one, part) for one in many]
+        apart = np.full((1, arrays[0].shape[1]), 99.0, arrays[0].dtype)
+        whole = np.concatenate([piece for array in arrays for piece in (array, apart)])
+        ends = np.cumsum([len(array) + 1 for array in arrays]) - 1
+        found.append([whole[end - len(array) : end] for end, array in zip(ends, arrays, strict=True)])
+    return [Series(one.name, 0, *parts) for one, *parts in zip(many, *found, strict=True)]
 
 
 def plain(made: Windows, one: Series, origin: int, part: str) -> np.ndarray:
@@ -61,12 +74,18 @@ def test_windows_are_those_of_a_loop(data):
     lists = data.draw(st.lists(st.lists(number, max_size=12), min_size=1, max_size=4))
     lists.append([1.0] * 20)
     many = [series(*one, **shape, ahead=data.draw(st.integers(0, 3))) for one in lists]
+    if data.draw(st.booleans()):
+        many = parts_of_one_array(many)
     context, horizon = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 4))
     least = data.draw(st.integers(1, context))
     made = Windows(many, context, horizon, 3, 0, minimum_context=least, step=data.draw(st.integers(1, 3)))
+    written = data.draw(st.sampled_from([1 << 20, 0]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "_MOST_WRITTEN", written)
+        patch.setattr(windows, "_WORKED_OUT", 7)
+        batches = [made.batch(0, i) for i in range(made.batches_per_epoch)]
     want = admissible(made, least)
     assert made.count == len(want)
-    batches = [made.batch(0, i) for i in range(made.batches_per_epoch)]
     drawn = [place for batch in batches for place in of(batch)]
     assert Counter(drawn[: len(want)]) == Counter(want)
     assert drawn[len(want) :] == drawn[: len(drawn) - len(want)]
@@ -90,6 +109,29 @@ def test_a_batch_depends_on_its_place_alone():
         assert of(Windows(many, 4, 2, 8, seed=6, **options).batch(3, 1)) != first
         assert of(one.batch(3, 1, slice(2, 5))) == first[2:5]
         assert one.batches_per_epoch == (3 if options else 10)
+
+
+def test_an_order_that_is_not_written_down_depends_on_the_place_of_a_batch_alone(monkeypatch):
+    monkeypatch.setattr(windows, "_MOST_WRITTEN", 0)
+    for together in (1, 20, 1 << 15):
+        monkeypatch.setattr(windows, "_WORKED_OUT", together)
+        made = Windows([counting(200)], 4, 2, 8, seed=5)
+        first = of(made.batch(3, 1))
+        assert of(made.batch(4, 1)) != first
+        assert of(Windows([counting(200)], 4, 2, 8, seed=6).batch(3, 1)) != first
+        assert of(made.batch(3, 1)) == first
+        assert of(made.batch(3, 1, slice(2, 5))) == first[2:5]
+        assert len(made._kept_order) == 1
+        # how many are worked out together does not matter
+        monkeypatch.setattr(windows, "_WORKED_OUT", 3)
+        assert of(Windows([counting(200)], 4, 2, 8, seed=5).batch(3, 1)) == first
+
+
+def test_windows_of_series_that_were_read_copy_no_values():
+    found = read_series({"id": ["a"] * 15 + ["b"] * 16, "y": [float(i) for i in range(31)]})
+    made = Windows(found, 3, 1, 4, seed=0)
+    assert np.shares_memory(made._values._rows, found["a"].values)
+    assert np.shares_memory(made._values._rows, found["b"].values)
 
 
 def test_draws_go_by_the_number_of_windows_or_evenly():

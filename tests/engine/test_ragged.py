@@ -79,7 +79,7 @@ def test_the_oracle_is_each_sequence_alone(name, reverse):
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
 def test_kernels_equal_the_oracle(cell, plan, tokens, reverse, dtype, monkeypatch):
     use_plan(monkeypatch, fast, plan)
-    hidden = 8 if plan == "alone" else 100
+    hidden = 8 if plan == "alone" and dtype == torch.float64 else 100
     call = ragged_problem(cell, dtype, tokens and bool(cell.input_gates), reverse, hidden)
     assert_equals_oracle(cell, call, results(compiled(cell), call))
 

@@ -42,7 +42,7 @@ def test_zoneout_leaves_the_linear_form_out_of_training_only():
 
 
 def test_a_layer_runs_it_when_asked(monkeypatch):
-    layer = Recurrent("mingru", 3, 5, num_layers=2, bidirectional=True)
+    layer = Recurrent("mingru", 3, 8, num_layers=2, bidirectional=True)
     x = torch.randn(9, 2, 3)
     wanted, _ = layer(x)
     monkeypatch.setenv("RICORSO_PATH", "scan")

@@ -2,14 +2,11 @@
 
 import json
 import math
-import subprocess
-import sys
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from example import run
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SETTINGS = {
     "adding_problem": ("--cell", "lem", "lstm:0", "--steps", "10", "--rate", "0.02"),
     "copy_memory": ("--cell", "lru", "--steps", "5", "--rate", "0.02", "--seed", "0", "1"),
@@ -20,19 +17,12 @@ ROWS = {
 }
 
 
-def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-
-
 @pytest.fixture(scope="module", params=sorted(SETTINGS))
 def finished(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     written = ("--json", str(folder / "result.json"), "--picture", str(folder / "curves.svg"))
     sizes = ("--iterations", "100", "--hidden", "8", "--threads", "1")
-    done = run(request.param, *SETTINGS[request.param], *sizes, *written)
-    assert done.returncode == 0, done.stderr
-    return request.param, done.stdout, folder
+    return request.param, run(request.param, *SETTINGS[request.param], *sizes, *written, folder=folder), folder
 
 
 def test_one_row_for_each_cell_and_seed(finished):

@@ -81,6 +81,28 @@ def test_a_running_one_is_known_by_its_lock(tmp_path: Path) -> None:
     assert (run.state, run.steps, run.seconds) == ("stopped", 9, 3.0)
 
 
+def test_a_diverged_run_says_why_until_it_goes_on(tmp_path: Path) -> None:
+    folder = make(tmp_path / "fox", cursor(finished=False, step=9), model=False)
+    with (folder / bundle.METRICS).open("a") as file:
+        file.write('{"kind": "diverged", "step": 12, "reason": "Training has diverged: the loss was not finite."}\n')
+    run = look(folder)
+    assert (run.state, run.resume) == ("diverged", None)
+    assert run.why == "Training has diverged: the loss was not finite."
+    with bundle.locked(folder):
+        assert (look(folder).state, look(folder).why) == ("running", None)
+    with (folder / bundle.METRICS).open("a") as file:
+        file.write('{"kind": "step", "step": 20, "seconds": 8.0}\n')
+    assert (look(folder).state, look(folder).why) == ("stopped", None)
+
+
+def test_losses_of_forecasts_compare_only_in_the_same_unit(tmp_path: Path) -> None:
+    settings = {"loss": "quantile", "scaling": "mean", "context": 24, "quantiles": [0.1, 0.5]}
+    one = look(make(tmp_path / "one", **settings))
+    assert comparable([one, look(make(tmp_path / "two", **settings, learning_rate=0.1))])
+    for name, value in {"loss": "mse", "scaling": "standard", "context": 48, "quantiles": [0.5]}.items():
+        assert not comparable([one, look(make(tmp_path / name, **settings | {name: value}))])
+
+
 def truncate(folder: Path, name: str) -> None:
     path = folder / name
     path.write_bytes(path.read_bytes()[:-7])

@@ -180,7 +180,7 @@ def test_kernels_are_right_after_they_were_made_again(folder, monkeypatch, damag
     made = []
     compile_object = kernels.compile_object
     monkeypatch.setattr(kernels, "compile_object", lambda *shape: made.append(shape) or compile_object(*shape))
-    layer, x = Recurrent("mgu", 2, 3), torch.randn(3, 2, 2)
+    layer, x = Recurrent("elman_tanh", 2, 8), torch.randn(3, 2, 2)
 
     def run():
         # as in a process that has loaded no kernels

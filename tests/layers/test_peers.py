@@ -5,7 +5,7 @@ import torch
 
 from ricorso.layers import Recurrent
 
-TIME, BATCH, FEATURES, HIDDEN = 7, 3, 4, 6
+TIME, BATCH, FEATURES, HIDDEN = 7, 3, 4, 8
 
 
 def random_layer(cell):
@@ -13,7 +13,7 @@ def random_layer(cell):
     layer = Recurrent(cell, FEATURES, HIDDEN, bidirectional=True)
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter.normal_(std=0.5)
+            parameter.normal_(std=0.4)
     return layer
 
 

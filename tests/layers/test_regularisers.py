@@ -12,8 +12,8 @@ REGULARISED = {"zoneout": 0.3, "recurrent_dropout": 0.3, "input_dropout": 0.3, "
 
 @pytest.mark.parametrize("name", REGULARISED)
 def test_acts_in_training_only_and_follows_the_seed(name):
-    layer = Recurrent("gru", 5, 8, num_layers=2, **{name: REGULARISED[name]})
-    x = torch.randn(6, 3, 5)
+    layer = Recurrent("gru", 5, 100, num_layers=2, dtype=torch.float64, **{name: REGULARISED[name]})
+    x = torch.randn(6, 3, 5, dtype=torch.float64)
 
     def run(seed):
         torch.manual_seed(seed)
@@ -43,24 +43,24 @@ def test_the_same_units_whatever_the_number_of_threads(name):
 
 
 def test_zoneout_keeps_about_its_share_of_the_output():
-    layer = Recurrent("elman_tanh", 4, 64, zoneout=0.25)
-    output, _ = layer(torch.randn(50, 8, 4))
+    layer = Recurrent("gru", 4, 100, zoneout=0.25, dtype=torch.float64)
+    output, _ = layer(torch.randn(50, 8, 4, dtype=torch.float64))
     kept = (output[1:] == output[:-1]).float().mean()
     assert 0.22 < kept < 0.28
 
 
 def test_zoneout_of_states_leaves_the_output_alone():
     torch.manual_seed(0)
-    layer = Recurrent("lstm", 4, 64, zoneout=(0.0, 0.5))
-    output, _ = layer(torch.randn(50, 8, 4))
+    layer = Recurrent("lstm", 4, 100, zoneout=(0.0, 0.5), dtype=torch.float64)
+    output, _ = layer(torch.randn(50, 8, 4, dtype=torch.float64))
     assert (output[1:] == output[:-1]).float().mean() < 0.01
 
 
 def test_recurrent_dropout_keeps_its_units_over_time():
-    layer = Recurrent("elman_relu", 4, 6, recurrent_dropout=0.5)
+    layer = Recurrent("elman_relu", 4, 100, recurrent_dropout=0.5, dtype=torch.float64)
     with torch.no_grad():
-        layer.weight_hh_l0.copy_(torch.eye(6))
-    output, _ = layer(torch.cat([torch.full((1, 40, 4), 2.0), torch.zeros(9, 40, 4)]))
+        layer.weight_hh_l0.copy_(torch.eye(100))
+    output, _ = layer(torch.cat([torch.full((1, 40, 4), 2.0), torch.zeros(9, 40, 4)]).double())
     carried = output[1] > 0
     started = output[0] > 0
     assert (carried & started).any()
@@ -69,10 +69,10 @@ def test_recurrent_dropout_keeps_its_units_over_time():
 
 
 def test_layer_norm_adds_scales_and_shifts():
-    layer = Recurrent("gru", 3, 8, layer_norm=True)
+    layer = Recurrent("gru", 3, 100, layer_norm=True, dtype=torch.float64)
     assert layer.cell.name == "gru_normalised"
-    assert layer.scale_r_l0.tolist() == [1.0] * 8
-    assert layer(torch.randn(4, 2, 3) * 1e4)[0].isfinite().all()
+    assert layer.scale_r_l0.tolist() == [1.0] * 100
+    assert layer(torch.randn(4, 2, 3, dtype=torch.float64) * 1e4)[0].isfinite().all()
 
 
 @pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor has no instructions for bfloat16")

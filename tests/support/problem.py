@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
+from ricorso.cells import CATALOGUE
 from ricorso.engine import naive
 from ricorso.engine.call import Call
 from ricorso.engine.ragged import padded_rows
@@ -16,6 +18,9 @@ PLANS = {
     "more threads than rows": {"threads": 5, "split_units": 0},
 }
 
+# a cell of each kind, for tests that look at every cell in `make test-long` only
+KINDS = ("lstm", "gru", "slstm", "gru_reset_before", "lstm_layer_norm", "mingru", "indrnn", "lru")
+KINDS_UNLESS_LONG = [pytest.param(name, marks=() if name in KINDS else pytest.mark.long) for name in CATALOGUE]
 
 WHOLE = {}
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -66,6 +67,13 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
+def fork() -> int:
+    """As os.fork; a child uses none of the threads of this process, about which Python 3.12 warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 class Ended(NamedTuple):
     """How a forked process ended: its exit status, negative for a signal, and what it printed."""
 
@@ -83,22 +91,37 @@ def together(count: int, work: Callable[[Ranks], int | None], folder: Path) -> l
     port = _free_port()
     numbers = []
     for rank in range(count):
-        number = os.fork()
+        number = fork()
         if number == 0:
             _be(rank, count, port, work, folder)
         numbers.append(number)
     return [_ended(number, folder / str(rank)) for rank, number in enumerate(numbers)]
 
 
+def apart(work: Callable[[], int | None], folder: Path) -> Ended:
+    """Run work in a forked process, which changes nothing here; how it ended. folder: for what it prints."""
+    number = fork()
+    if number == 0:
+        _do(work, folder / "apart")
+    return _ended(number, folder / "apart")
+
+
 def _be(rank: int, count: int, port: int, work: Callable[[Ranks], int | None], folder: Path) -> None:
+    def join() -> int | None:
+        place = {"RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port, "MASTER_ADDR": "127.0.0.1"}
+        os.environ.update({name: str(value) for name, value in place.items()})
+        return work(of_environment())
+
+    _do(join, folder / str(rank))
+
+
+def _do(work: Callable[[], int | None], path: Path) -> None:
     status = 70
     try:
-        with _printing(folder / str(rank)):
+        with _printing(path):
             try:
                 torch.set_num_threads(1)  # OpenMP's other threads do not survive a fork
-                place = {"RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port, "MASTER_ADDR": "127.0.0.1"}
-                os.environ.update({name: str(value) for name, value in place.items()})
-                status = work(of_environment()) or 0
+                status = work() or 0
             except BaseException:  # noqa: BLE001 - also a failed test
                 traceback.print_exc()
     finally:

@@ -98,7 +98,7 @@ def weights(trained: Training) -> dict[str, Tensor]:
 
 
 def timeless(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: v for k, v in line.items() if k not in ("seconds", "symbols_per_second")} for line in lines]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "symbols_per_second", "time")} for line in lines]
 
 
 def assert_same_result(one: Training, other: Training) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,10 +14,11 @@ from typing import Any
 
 import pytest
 import torch
-from processes import command, finish, kill_with_children
+from processes import command, fork, kill_with_children, wait_for
 from small_training import assert_same_result, plan, resumed, training
 
 from ricorso import bundle
+from ricorso.cli.main import run
 from ricorso.errors import TrainingError
 from ricorso.training.checkpoint import Cursor, Snapshot, newest_checkpoint, write_checkpoint
 from ricorso.training.listener import Listener
@@ -29,7 +31,7 @@ def snapshot(step: int) -> Snapshot:
 
 def in_a_child(work: Callable[[], None]) -> int:
     """Run in a forked child, which dies when it is done; its exit status."""
-    child = os.fork()
+    child = fork()
     if child == 0:
         try:
             work()
@@ -148,35 +150,82 @@ def test_a_disk_that_refuses_is_told_and_the_run_goes_on_later(
 
 TEXT = "the cat sat on the mat and the dog ran far away\n" * 200
 OPTIONS = [
-    "--hidden-size", "8", "--epochs", "12", "--sequence-length", "16", "--batch-size", "8", "--samples", "2",
+    "--hidden-size", "8", "--sequence-length", "16", "--batch-size", "8", "--samples", "2",
     "--sample-length", "20", "--threads", "1", "--checkpoint-steps", "7", "--dropout", "0.3", "--zoneout", "0.1",
     "--json",
 ]  # fmt: skip
 
 
+class Started:
+    """`ricorso` in a process, or in several that train together."""
+
+    def __init__(self, words: list[str], ranks: int) -> None:
+        self.words = command(*words, ranks=ranks)
+        quiet = subprocess.DEVNULL
+        self.process = subprocess.Popen(self.words, stdout=quiet, stderr=quiet, start_new_session=True)
+
+    def status(self) -> int | None:
+        return self.process.poll()
+
+    def kill(self) -> None:
+        kill_with_children(self.process)
+
+
+class Forked:
+    """`ricorso` in a fork of this process, which has imported everything."""
+
+    def __init__(self, words: list[str], ranks: int) -> None:
+        assert ranks == 1
+        self.found: int | None = None
+        self.number = fork()
+        if self.number == 0:
+            try:
+                for stream in (1, 2):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+                torch.set_num_threads(1)
+                os._exit(run(words))
+            finally:
+                os._exit(70)
+
+    def status(self) -> int | None:
+        if self.found is None:
+            reaped, status = os.waitpid(self.number, os.WNOHANG)
+            self.found = os.waitstatus_to_exitcode(status) if reaped else None
+        return self.found
+
+    def kill(self) -> None:
+        if self.found is None:
+            os.kill(self.number, signal.SIGKILL)
+            os.waitpid(self.number, 0)
+
+
+Begin = Callable[[list[str], int], Started | Forked]
+
+
+def finish(process: Started | Forked) -> None:
+    wait_for(lambda: process.status() is not None, "the training ends")
+    assert process.status() == 0
+
+
 def killed_again_and_again(
-    folder: Path, text: Path, times: int, longest: float, ranks: int, draw: random.Random
+    folder: Path, words: list[str], times: int, longest: float, ranks: int, draw: random.Random, begin: Begin
 ) -> int:
     """Train, kill and go on until the training ends; how often it was killed in time."""
-    start = command("train", "generate", str(text), "--out", str(folder), *OPTIONS, ranks=ranks)
     kills = 0
     while True:
         going = (folder / "manifest.json").exists()
-        words = command("resume", str(folder), "--json", ranks=ranks) if going else start
-        if kills >= times:
-            finish(words)
-            return kills
         if folder.exists() and not going:
             shutil.rmtree(folder)
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        while process.poll() is None and not (folder / "checkpoints").exists() and not going:
+        process = begin(["resume", str(folder), "--json"] if going else [*words, "--out", str(folder)], ranks)
+        if kills >= times:
+            finish(process)
+            return kills
+        while process.status() is None and not (folder / "checkpoints").exists() and not going:
             time.sleep(0.01)
         time.sleep(draw.uniform(0.0, longest))
-        ended = process.poll() is not None
-        if not ended:
-            kill_with_children(process)
-        if ended:
+        if process.status() is not None:
             return kills
+        process.kill()
         kills += 1
 
 
@@ -186,31 +235,34 @@ def outcome(folder: Path) -> tuple[bytes, list[str]]:
     return (folder / "model.safetensors").read_bytes(), timeless
 
 
-def compare_with_undisturbed(tmp_path: Path, times: int, ranks: int = 1) -> None:
+def compare_with_undisturbed(
+    tmp_path: Path, times: int, longest: float, epochs: int = 12, ranks: int = 1, begin: Begin = Started
+) -> None:
     text = tmp_path / "text.txt"
     text.write_text(TEXT)
-    finish(command("train", "generate", str(text), "--out", str(tmp_path / "whole"), *OPTIONS, ranks=ranks))
+    words = ["train", "generate", str(text), *OPTIONS, "--epochs", str(epochs)]
+    finish(begin([*words, "--out", str(tmp_path / "whole")], ranks))
     draw, kills, rounds = random.Random(5), 0, 0
     while kills < times:
         folder = tmp_path / f"run-{rounds}"
-        kills += killed_again_and_again(folder, text, min(6, times - kills), 3.0 if ranks == 1 else 6.0, ranks, draw)
+        kills += killed_again_and_again(folder, words, min(6, times - kills), longest, ranks, draw, begin)
         assert outcome(folder) == outcome(tmp_path / "whole")
         rounds += 1
         assert rounds < 4 * times
 
 
-def test_killed_at_a_random_moment_it_ends_with_the_same_bits(tmp_path: Path) -> None:
-    compare_with_undisturbed(tmp_path, 1)
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    compare_with_undisturbed(tmp_path, 3, longest=0.2, epochs=2, begin=Forked)
 
 
 @pytest.mark.long
 def test_killed_thirty_times_it_ends_with_the_same_bits(tmp_path: Path) -> None:
-    compare_with_undisturbed(tmp_path, 30)
+    compare_with_undisturbed(tmp_path, 30, longest=3.0)
 
 
 @pytest.mark.long
 def test_two_processes_killed_five_times_end_with_the_same_bits(tmp_path: Path) -> None:
-    compare_with_undisturbed(tmp_path, 5, ranks=2)
+    compare_with_undisturbed(tmp_path, 5, longest=6.0, ranks=2)
 
 
 def test_the_plan_of_these_tests_has_validations() -> None:

@@ -7,6 +7,14 @@ import pytest
 from ricorso.training.interrupt import listening
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """A shell has what it starts in the background ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_becomes_a_request_and_the_old_handler_comes_back(number: signal.Signals) -> None:
     before = signal.getsignal(number)

@@ -200,7 +200,7 @@ def ricorso(words: list[str], ranks: int, folder: Path) -> list[Ended]:
 
 def lines(folder: Path) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("seconds", "symbols_per_second")} for line in found]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "symbols_per_second", "time")} for line in found]
 
 
 def assert_close(one: Path, other: Path) -> None:

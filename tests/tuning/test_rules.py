@@ -1,9 +1,8 @@
 import pytest
 
 from ricorso.cells import CATALOGUE
-from ricorso.errors import DataError
+from ricorso.errors import UsageError
 from ricorso.tasks import TASKS
-from ricorso.tuning.folds import text_blocks
 from ricorso.tuning.rules import RULES, rules_of
 from ricorso.tuning.space import check_space, read_space
 
@@ -23,18 +22,20 @@ def test_the_usual_space_is_one_that_the_config_accepts(task):
     assert set(space["cell"].values) <= set(CATALOGUE)
 
 
-def test_blocks_of_a_text_are_contiguous_and_cover_it(tmp_path):
-    text = "".join(chr(ord("a") + place % 26) for place in range(101)) + "é\n"
-    (tmp_path / "text.txt").write_text(text, encoding="latin-1")
-    parts = text_blocks(tmp_path / "text.txt", {"encoding": "latin-1"}, 4, tmp_path / "folds")
-    held_out = [validation.read_text(encoding="latin-1") for _, validation in parts]
-    assert "".join(held_out) == text
-    assert max(map(len, held_out)) - min(map(len, held_out)) <= 1
-    for (training, _), block in zip(parts, held_out, strict=True):
-        assert training.read_text(encoding="latin-1") == text.replace(block, "", 1)
+@pytest.mark.parametrize("task", RULES)
+def test_what_is_kept_apart_or_warned_of_are_settings_that_are_not_in_the_usual_space(task):
+    rules = rules_of(task)
+    named = {*rules.apart, *rules.beware}
+    assert named <= set(rules.load_config().model_fields)
+    assert not named & set(rules.space)
+    assert not set(rules.apart) & set(rules.beware)
 
 
-def test_a_text_of_a_few_symbols_has_no_folds(tmp_path):
-    (tmp_path / "text.txt").write_text("abc\n")
-    with pytest.raises(DataError, match="has 4 characters, too few for 3 folds"):
-        text_blocks(tmp_path / "text.txt", {}, 3, tmp_path / "folds")
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [("forecast", "scaling"), ("forecast", "loss"), ("forecast", "quantiles"), ("forecast", "horizon"),
+     ("generate", "level")],
+)  # fmt: skip
+def test_what_changes_the_unit_of_the_loss_is_not_searched(task, name):
+    with pytest.raises(UsageError, match=f"'{name}' cannot be searched: .* would not compare"):
+        rules_of(task).check_comparable({"dropout": "0..0.5", name: "a,b"})

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from small_search import SPACE, TINY, TRIALS
+from small_search import CUT_OFF_AFTER, SPACE, TINY, TRIALS
 
 import ricorso
 from ricorso.cli.main import run
@@ -95,43 +95,15 @@ def test_the_journal_is_data_and_nothing_else():
 # --- cut off and continued
 
 
-CHILD = """
-import json, os, signal, sys
-from pathlib import Path
-from ricorso.tuning import SearchListener, tune
-
-class Deadly(SearchListener):
-    ended = 0
-    def on_trial_end(self, row, best):
-        self.ended += 1
-    def on_progress(self, number, share):
-        if self.ended >= job["ended"]:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-job = json.loads(sys.argv[1])
-tune("generate", Path(job["text"]), trials=job["trials"], space=job["space"], settings=job["settings"],
-     out=job["out"], keep=2, workers=job["workers"], listener=Deadly())
-"""
-
-
-def killed(text_file, folder, trials, ended, workers=1):
-    job = {"text": str(text_file), "out": str(folder), "space": SPACE, "settings": TINY}
-    arguments = [sys.executable, "-c", CHILD, json.dumps({**job, "trials": trials, "ended": ended, "workers": workers})]
-    done = subprocess.run(arguments, cwd=folder.parent, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-
-
-def test_a_killed_search_goes_on_as_if_nothing_had_been(found, text_file, tmp_path):
-    folder = tmp_path / "killed"
-    killed(text_file, folder, TRIALS, ended=11)
-    assert '"state":0' not in (folder / "study.journal").read_text().splitlines()[-1]
-    with (folder / "study.journal").open("ab") as journal:
+def test_a_killed_search_goes_on_as_if_nothing_had_been(found, cut_off):
+    assert '"state":0' not in (cut_off / "study.journal").read_text().splitlines()[-1]
+    with (cut_off / "study.journal").open("ab") as journal:
         journal.write(b'{"op_code":7,"wor')  # the line that was being written
-    (folder / "study.journal.lock").symlink_to("study.journal")
-    result = continue_search(folder)
+    (cut_off / "study.journal.lock").symlink_to("study.journal")
+    result = continue_search(cut_off)
     assert told(result) == told(found)
-    assert [row.interrupted for row in result.trials] == [0] * 11 + [1, 0]
-    assert {path.name for path in (folder / "trials").iterdir()} == {f"{row.number:04d}" for row in found.ranking[:2]}
+    assert [row.interrupted for row in result.trials] == [0] * CUT_OFF_AFTER + [1, 0]
+    assert {path.name for path in (cut_off / "trials").iterdir()} == {f"{row.number:04d}" for row in found.ranking[:2]}
 
 
 def test_the_same_call_continues_and_another_is_refused(found, text_file, tmp_path):
@@ -187,6 +159,33 @@ def test_two_workers_share_the_trials(found, text_file, tmp_path):
     assert result.best.folder.is_dir()
 
 
+CHILD = """
+import json, os, signal, sys
+from pathlib import Path
+from ricorso.tuning import SearchListener, tune
+
+class Deadly(SearchListener):
+    ended = 0
+    def on_trial_end(self, row, best):
+        self.ended += 1
+    def on_progress(self, number, share):
+        if self.ended >= job["ended"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+job = json.loads(sys.argv[1])
+tune("generate", Path(job["text"]), trials=job["trials"], space=job["space"], settings=job["settings"],
+     out=job["out"], keep=2, workers=job["workers"], listener=Deadly())
+"""
+
+
+def killed(text_file, folder, trials, ended, workers):
+    job = {"text": str(text_file), "out": str(folder), "space": SPACE, "settings": TINY}
+    arguments = [sys.executable, "-c", CHILD, json.dumps({**job, "trials": trials, "ended": ended, "workers": workers})]
+    done = subprocess.run(arguments, cwd=folder.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs a list of processes with their folders")
 def test_workers_end_with_a_killed_search(found, text_file, tmp_path):
     killed(text_file, tmp_path / "t", 4, ended=1, workers=2)

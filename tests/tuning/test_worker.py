@@ -10,7 +10,7 @@ from ricorso.tuning import worker as workers
 from ricorso.tuning.trial import Job, Reporter
 from ricorso.tuning.worker import COMMAND, Worker, WorkerStopped
 
-JOB = Job(task="generate", settings=TINY, parts=(("fox.txt", None),), folder=None)
+JOB = Job(task="generate", settings=TINY, parts=(("fox.txt", None, {}),), folder=None)
 
 
 class Silent(Reporter):
@@ -22,7 +22,7 @@ class Silent(Reporter):
 
 
 def test_a_worker_ends_in_the_middle_of_a_trial_when_the_search_is_gone(text_file):
-    job = {"task": "generate", "settings": {**TINY, "epochs": 1_000_000}, "parts": [[str(text_file), None]]}
+    job = {"task": "generate", "settings": {**TINY, "epochs": 1_000_000}, "parts": [[str(text_file), None, {}]]}
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         process.stdin.write(json.dumps({**job, "folder": None}) + "\n")
         process.stdin.flush()

@@ -7,24 +7,44 @@ import click
 
 from ricorso.cli.grammar import json_option
 from ricorso.cli.run_folder import free_folder, train_and_tell
-from ricorso.errors import UsageError
+from ricorso.errors import UsageError, did_you_mean
 
-MINUTES = 1.5
+# how long each demo trains unless told otherwise
+MINUTES = {"generate": 1.5, "forecast": 0.5}
 
 
 @click.command(epilog="Example: ricorso demo my-book.txt")
-@click.argument("text", required=False, type=click.Path(path_type=Path))
-@click.option("--minutes", type=float, default=MINUTES, show_default=True, help="Time to train for.")
+@click.argument("what", metavar="[TASK | FILE]", required=False, type=click.Path(path_type=Path))
+@click.option("--minutes", type=float, help="Time to train for; left out, 1.5 for text and 0.5 for forecast.")
 @click.option(
     "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="The run folder; left out, a new one under runs/."
 )
 @click.option("--seed", type=int, help="The same seed gives the same training.")
 @json_option
-def demo(text: Path | None, minutes: float, out: Path | None, seed: int | None, as_json: bool) -> int:
-    """Train a text model for a short time, show what it writes, and say what to do next.
+def demo(what: Path | None, minutes: float | None, out: Path | None, seed: int | None, as_json: bool) -> int:
+    """Train a model for a short time, show what it makes, and say what to do next.
 
-    The text is the file TEXT, or else the documentation topics that come with Python itself.
+    Without TASK, or with `generate`, a text model learns the documentation topics that come with Python itself; with
+    the name of a FILE, the text in it. With `forecast`, a model learns two series that are made on the spot, forecasts
+    them, and runs free on its own forecasts. A file that is named like a task is taken as a file.
     """
+    task = None if what is None or (what.exists() and not what.is_dir()) else _task(str(what))
+    if task == "forecast":
+        from ricorso.cli.demo_forecast import demo_forecast
+
+        return demo_forecast(MINUTES[task] if minutes is None else minutes, out, seed, as_json)
+    return _demo_text(None if task else what, MINUTES["generate"] if minutes is None else minutes, out, seed, as_json)
+
+
+def _task(word: str) -> str | None:
+    """The task that a word names, None for a file that is not there; a near miss is answered."""
+    near = "" if Path(word).suffix else did_you_mean(word, MINUTES)
+    if word not in MINUTES and near:
+        raise UsageError(f"There is no file and no demo '{word}'.{near}")
+    return word if word in MINUTES else None
+
+
+def _demo_text(text: Path | None, minutes: float, out: Path | None, seed: int | None, as_json: bool) -> int:
     from ricorso.tasks.generate.task import Generator
 
     folder = out or free_folder("demo")

@@ -1,6 +1,7 @@
 """What every command has in common: lazy loading, near-miss hints, `--json`, and how an error is told."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -74,8 +75,16 @@ def json_option(command: F) -> F:
 
 
 def answer(values: Mapping[str, object]) -> None:
-    """Print one JSON object on standard output."""
-    click.echo(json.dumps(values, ensure_ascii=False))
+    """Print one JSON object on standard output; what is no number there, such as a mean of nothing, is null."""
+    click.echo(json.dumps(_plain(values), ensure_ascii=False))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def complaint(error: click.ClickException) -> str:

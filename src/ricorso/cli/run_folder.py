@@ -10,7 +10,7 @@ import click
 
 from ricorso.cli.grammar import answer
 from ricorso.cli.progress import TrainingDisplay, duration
-from ricorso.cli.telling import TELLING, Steps
+from ricorso.cli.telling import TELLING, Made, Steps
 
 if TYPE_CHECKING:
     from ricorso.tasks.estimator import Estimator
@@ -37,10 +37,11 @@ def train_and_tell(
     work: "Callable[[Listener], Estimator[Any, Any, Any]]",
     as_json: bool,
     next_steps: Callable[[Path], Steps] | None = None,
+    made: Callable[[Any], Made] | None = None,
 ) -> int:
     """Run a training under the eyes of the user, write its report, say where everything is; returns the exit status.
 
-    next_steps: what to offer once it is done; left out, what is usual for the task.
+    next_steps: what to offer once it is done; made: what to tell of the model; left out, what is usual for the task.
     """
     from ricorso.training.interrupt import TrainingInterrupted
     from ricorso.training.listener import Listener
@@ -63,13 +64,13 @@ def train_and_tell(
     run = model.run_
     if run is None:
         raise TypeError("A training from the command line has a run folder.")
-    report = _report(model, run)
     telling = TELLING[model.task]
-    facts, text = telling.shown(model)
+    found = (made or telling.made)(model)
+    report = _report(model, run, found.picture)
     if as_json:
-        answer({"run": str(run), "report": report and str(report), "finished": True, **model.best_, **facts})
+        answer({"run": str(run), "report": report and str(report), "finished": True, **model.best_, **found.facts})
         return 0
-    click.echo(text)
+    click.echo(found.text)
     if not display.started:
         click.echo(
             "This training had finished already; there is nothing to continue. To train longer, start a new run."
@@ -83,12 +84,12 @@ def train_and_tell(
     return 0
 
 
-def _report(model: "Estimator[Any, Any, Any]", run: Path) -> Path | None:
+def _report(model: "Estimator[Any, Any, Any]", run: Path, picture: str | None) -> Path | None:
     from ricorso.insight.report import write_report
 
     meanings = {name: field.description or "" for name, field in type(model.config_).model_fields.items()}
     try:
-        return write_report(run, meanings, made=TELLING[model.task].picture(model))
+        return write_report(run, meanings, made=picture)
     except OSError as error:
         # minutes or hours of training are not lost over a page
         click.echo(f"The report could not be written to '{run}' ({error.strerror}); the model is complete.", err=True)

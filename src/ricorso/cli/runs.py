@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ricorso.insight.comparison import Comparison
 
-_STYLES = {"finished": "", "stopped": "yellow", "running": "green", "damaged": "red"}
+_STYLES = {"finished": "", "stopped": "yellow", "running": "green", "diverged": "red", "damaged": "red"}
 _WIDE = 400
 
 
@@ -123,11 +123,12 @@ def _tell(found: Sequence[Run], console: "Console") -> None:
         console.print("\nTo go on with what was stopped:")
     for command in stopped:
         console.print(f"  {_printable(command)}", markup=False, soft_wrap=True)
-    damaged = [run for run in found if run.state == "damaged"]
-    if damaged:
-        console.print("\nDamaged, or no runs:")
-    for run in damaged:
-        console.print(f"  {_printable(f'{run.folder}: {run.why}')}", markup=False, soft_wrap=True)
+    for state, title in (("diverged", "Diverged:"), ("damaged", "Damaged, or no runs:")):
+        those = [run for run in found if run.state == state]
+        if those:
+            console.print(f"\n{title}")
+        for run in those:
+            console.print(f"  {_printable(f'{run.folder}: {run.why}')}", markup=False, soft_wrap=True)
 
 
 def _size(run: Run) -> str:

@@ -11,23 +11,33 @@ Steps = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
+class Made:
+    """What a model can do now: facts for machines, the same as text, and a picture of it, HTML for the report.
+
+    picture: None where the samples written during training are that.
+    """
+
+    facts: dict[str, Any]
+    text: str
+    picture: str | None = None
+
+
+@dataclass(frozen=True)
 class Telling:
     """What is told when a training has ended.
 
-    shown: what the model can do now, as figures for machines and as text. loss: the unit of the loss. next_steps: what
-    one does with the run, as (command, what it does). picture: HTML of what it makes, for the report; None where the
-    samples written during training are that.
+    made: what the model makes. loss: the unit of the loss. next_steps: what one does with the run, as (command, what it
+    does).
     """
 
-    shown: Callable[[Any], tuple[dict[str, Any], str]]
+    made: Callable[[Any], Made]
     loss: str
     next_steps: Callable[[Path], Steps]
-    picture: Callable[[Any], str | None] = lambda model: None
 
 
-def _written(model: Any) -> tuple[dict[str, Any], str]:
+def _written(model: Any) -> Made:
     sample = model.generate(length=SAMPLE_LENGTH, seed=0)
-    return {"sample": sample}, f"What it writes now:\n\n{sample}\n"
+    return Made({"sample": sample}, f"What it writes now:\n\n{sample}\n")
 
 
 def _text_steps(run: Path) -> Steps:
@@ -39,15 +49,14 @@ def _text_steps(run: Path) -> Steps:
     ]
 
 
-def _measured(model: Any) -> tuple[dict[str, Any], str]:
-    figures = model.evaluate()
-    return {"evaluation": figures}, f"Forecasts of the last horizon of each series:\n\n{figures_table(figures)}\n"
-
-
-def _drawn(model: Any) -> str:
+def _measured(model: Any) -> Made:
     from ricorso.insight.forecast import forecasts_section
+    from ricorso.tasks.forecast.metrics import measures
 
-    return forecasts_section(model)
+    found, config = model.hindsight(), model.config_
+    figures = measures(found, model.levels, config.season, config.horizon)
+    text = f"Forecasts of the last horizon of each series:\n\n{figures_table(figures)}\n"
+    return Made({"evaluation": figures}, text, forecasts_section(model, found=found, figures=figures))
 
 
 def _forecast_steps(run: Path) -> Steps:
@@ -76,5 +85,5 @@ def figures_table(figures: Mapping[str, Any]) -> str:
 
 TELLING = {
     "generate": Telling(_written, "nats per symbol", _text_steps),
-    "forecast": Telling(_measured, "on the scale of each window", _forecast_steps, _drawn),
+    "forecast": Telling(_measured, "on the scale of each window", _forecast_steps),
 }

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ricorso.cli.grammar import Group, Member, answer
+from ricorso.cli.task_options import settings_of, task_options
 from ricorso.errors import UsageError
 
 if TYPE_CHECKING:
     from ricorso.tuning import SearchListener, TuneResult
 
-TASKS = {"generate": Member("ricorso.cli.tune:generate_command", "Settings with which a text is learnt best.")}
+TASKS = {
+    "generate": Member("ricorso.cli.tune:generate_command", "Settings with which a text is learnt best."),
+    "forecast": Member("ricorso.cli.tune:forecast_command", "Settings with which series are forecast best."),
+}
 
 _ROWS = 10
 _WORKERS = (
@@ -65,6 +69,7 @@ def generate_command() -> click.Command:
     """Make `ricorso tune generate`."""
     return _command(
         "generate",
+        folds="cut the text into so many parts, hold each out once, compare the means.",
         help="Search for settings with which the text in the file DATA is learnt best. Every option of `ricorso train "
         "generate` is fixed by giving it. With --epochs a search comes out the same each time; with --minutes, the "
         "default of training, it depends on how fast the machine is at the moment.",
@@ -73,8 +78,20 @@ def generate_command() -> click.Command:
     )
 
 
-def _command(task: str, **texts: str) -> click.Command:
-    from ricorso.cli.setting import config_options
+def forecast_command() -> click.Command:
+    """Make `ricorso tune forecast`."""
+    return _command(
+        "forecast",
+        folds="cut the series at so many times, each time train on what lies before and measure what follows, compare "
+        "the means.",
+        help="Search for settings with which the series in the file DATA are forecast best. Every option of `ricorso "
+        "train forecast` is fixed by giving it. With --epochs a search comes out the same each time; with --minutes, "
+        "the default of training, it depends on how fast the machine is at the moment.",
+        epilog="Example: ricorso tune forecast sales.csv --horizon 28 --trials 30 --epochs 20 --folds 3",
+    )
+
+
+def _command(task: str, folds: str, **texts: str) -> click.Command:
     from ricorso.tuning.rules import rules_of
     from ricorso.tuning.study import PRUNERS, SAMPLERS
 
@@ -117,7 +134,7 @@ def _command(task: str, **texts: str) -> click.Command:
             type=click.IntRange(1),
             default=1,
             show_default=True,
-            help="Cross-validation: cut the data into so many parts, hold each out once, compare the means.",
+            help=f"Cross-validation: {folds}",
         ),
         click.Option(["--workers"], type=click.IntRange(1), default=1, show_default=True, help=_WORKERS),
         click.Option(
@@ -127,24 +144,11 @@ def _command(task: str, **texts: str) -> click.Command:
             show_default=True,
             help="How many of the best keep their run folders.",
         ),
-        click.Option(
-            ["--valid"], metavar="FILE", help="A file for validation; left out, a part of DATA is kept for it."
-        ),
-        click.Option(
-            ["--out"],
-            type=click.Path(path_type=Path),
-            metavar="FOLDER",
-            help="The folder of the search; left out, a new one under tunes/. One with this search in it is continued.",
-        ),
-        click.Option(
-            ["--config", "config_file"],
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Settings from a JSON or TOML file; options given here and --vary come first.",
-        ),
-        *config_options(rules.load_config()),
-        click.Option(
-            ["--json", "as_json"], is_flag=True, help="Print one JSON object; progress goes to standard error."
+        *task_options(
+            rules.load_config(),
+            out="The folder of the search; left out, a new one under tunes/. One with this search in it is continued.",
+            settings="options given here and --vary come first.",
+            validation=rules.validation,
         ),
     ]
     return click.Command(task, params=params, callback=lambda **given: _start(task, **given), **texts)  # type: ignore[arg-type]
@@ -155,7 +159,6 @@ def _start(
     data: Path,
     vary: tuple[str, ...],
     space_file: Path | None,
-    valid: str | None,
     out: Path | None,
     config_file: Path | None,
     as_json: bool,
@@ -165,16 +168,13 @@ def _start(
     folds: int,
     workers: int,
     keep: int,
+    valid: str | None = None,
     **given: Any,
 ) -> int:
-    from ricorso.cells.file import names_file
-    from ricorso.cli.setting import merge
     from ricorso.tuning import tune as search
     from ricorso.tuning.space import read_vary
 
-    settings = merge(config_file, given)
-    if given.get("cell") is None and names_file(str(settings.get("cell", ""))):
-        raise UsageError(f"'{config_file}' names the Python file '{settings['cell']}'; give it yourself, with --cell.")
+    settings = settings_of(config_file, given)
     space: dict[str, Any] = {**_read_space_file(space_file), **read_vary(vary)}
     for name in space:
         if given.get(name) is not None:
@@ -237,6 +237,8 @@ def _search_and_tell(work: "Callable[[SearchListener], TuneResult]", as_json: bo
         click.echo(f"What mattered (share of the variance of the ranks): {shares}.")
     if found.edge:
         click.echo(f"The best lies at the end of its range in {', '.join(found.edge)}; a wider one may hold better.")
+    for warning in found.warnings:
+        click.echo(warning)
     if best.folder:
         click.echo(f"Model   {best.folder}")
     click.echo(f"Report  {found.report}")
@@ -252,6 +254,7 @@ def _as_json(found: "TuneResult") -> dict[str, Any]:
         "ranking": [row.to_json() for row in found.ranking],
         "others": [row.to_json() for row in found.trials if row.loss is None],
         "importance": dict(found.importance.shares),
+        "warnings": list(found.warnings),
         "command": found.command,
         "report": str(found.report),
     }
@@ -267,7 +270,7 @@ def _print_ranking(found: "TuneResult") -> None:
     names = list(found.best.settings)
     with_spread = found.best.spread is not None
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("rank", "trial", "loss", *(["spread"] if with_spread else []), *names, "seconds"):
+    for name in ("rank", "trial", "validation loss", *(["spread"] if with_spread else []), *names, "seconds"):
         table.add_column(name, justify="left" if name == "cell" else "right")
     for rank, row in enumerate(found.ranking[:_ROWS], 1):
         cells = [str(rank), str(row.number), f"{row.loss:.4f}", *([f"{row.spread:.4f}"] if with_spread else [])]

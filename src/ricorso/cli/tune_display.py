@@ -48,6 +48,8 @@ class TuneDisplay(SearchListener):
         team = f"{info['workers']} workers of " if info["workers"] > 1 else ""
         threads = "1 thread" if info["threads"] == 1 else f"{info['threads']} threads"
         self._say(f"{self.trials} trials{before} over {searched}; {team}{threads}. Folder: {info['folder']}")
+        for warning in info["warnings"]:
+            self._say(warning)
         self.bar.update(self.task, total=self.trials)
         self._move()
 

@@ -1,6 +1,6 @@
 """Arithmetic with dates: months that are counted by the calendar, and where a time stands in its day, week and year."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,10 +70,34 @@ def _week_of_year(times: Times) -> NDArray[np.int64]:
     return _day_in("Y")(thursday) // 7
 
 
-FEATURES: dict[str, Callable[[Times], NDArray[np.float64]]] = {
+def calendar(times: Times, names: Sequence[str]) -> NDArray[np.float32]:
+    """Where times stand in cycles by name: (times, names), from -0.5 to 0.5.
+
+    >>> calendar(np.array(["2024-01-01T23"], "datetime64[us]"), ["day of week", "hour of day"]).tolist()
+    [[-0.5, 0.5]]
+    """
+    found = np.empty((len(times), len(names)), np.float32)
+    if not len(times):
+        return found
+    days = times.astype("datetime64[D]")
+    first = days.min()
+    span = int((days.max() - first).astype(np.int64)) + 1
+    place: NDArray[np.int64] | slice = slice(None)
+    if span < len(times):  # cheaper to work out each day once
+        place = (days - first).astype(np.int64)
+        days = first + np.arange(span)
+    dates = days.astype("datetime64[us]")
+    for column, name in enumerate(names):
+        found[:, column] = _OF_CLOCK[name](times) if name in _OF_CLOCK else _OF_DATE[name](dates)[place]
+    return found
+
+
+_OF_CLOCK: dict[str, Callable[[Times], NDArray[np.float64]]] = {
     "second of minute": _clock("second", "minute"),
     "minute of hour": _clock("minute", "hour"),
     "hour of day": _clock("hour", "day"),
+}
+_OF_DATE: dict[str, Callable[[Times], NDArray[np.float64]]] = {
     "day of week": lambda times: day_of_week(times) / 6 - 0.5,
     "day of month": lambda times: _day_in("M")(times) / 30 - 0.5,
     "day of year": lambda times: _day_in("Y")(times) / 365 - 0.5,

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ricorso.data.calendar import FEATURES, MICROSECONDS, add_months, floor_month
+from ricorso.data.calendar import MICROSECONDS, add_months, calendar, floor_month
 from ricorso.errors import DataError, RunError, UsageError, did_you_mean
 
 Unit = Literal["step", "microsecond", "business day", "month"]
@@ -199,10 +199,9 @@ class Frequency:
         >>> Frequency.parse("day").calendar(["2024-01-01", "2024-12-31"]).tolist()
         [[-0.5, -0.5, -0.5], [-0.3333333432674408, 0.5, 0.5]]
         """
-        found = np.zeros((np.size(times), len(self.calendar_names)), np.float32)
-        for column, name in enumerate(self.calendar_names):
-            found[:, column] = FEATURES[name](np.asarray(times, "datetime64[us]").ravel())
-        return found
+        if not self.calendar_names:
+            return np.zeros((np.size(times), 0), np.float32)
+        return calendar(np.asarray(times, "datetime64[us]").ravel(), self.calendar_names)
 
     def to_json(self) -> dict[str, Any]:
         """The frequency as data."""

@@ -1,5 +1,6 @@
 """The frequency of rows of series, and where they lie on its grid."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from ricorso.data.calendar import MICROSECONDS, day_of_week, is_month_end
 from ricorso.data.frequency import Frequency
-from ricorso.data.rows import Ints, Rows
+from ricorso.data.rows import Ints, Rows, blocks, whole_series
 from ricorso.errors import DataError, UsageError
 
 _DAY = MICROSECONDS["day"]
@@ -29,32 +30,39 @@ def put_on_grid(rows: Rows, frequency: Frequency | None, notes: list[str]) -> tu
         raise UsageError(f"The times of {rows.where} are {has}, but frequency='{frequency.name}' needs {needs}.")
     grid = frequency or find_frequency(rows)
     start = rows.stamps[rows.begins]
-    number = np.cumsum(np.concatenate([[0], ~rows.again]))
-    steps, exact = grid.steps(start[number], rows.stamps)
-    if not exact.all():
+    steps, between = _steps(rows, start, grid)
+    if between:
         start = grid.floor(start)
-        steps, exact = grid.steps(start[number], rows.stamps)
-        notes.append(f"times between steps of {grid.step}, rounded down: {int((~exact).sum()):,}")
+        steps, between = _steps(rows, start, grid)
+        notes.append(f"times between steps of {grid.step}, rounded down: {between:,}")
     return replace(rows, step=steps), start, grid
+
+
+def _steps(rows: Rows, start: NDArray[Any], grid: Frequency) -> tuple[Ints, int]:
+    """The step of each row on the grid of its series, and how many times lie between two steps."""
+    found, between = np.empty(len(rows), np.int64), 0
+    for part in blocks(len(rows)):
+        found[part], exact = grid.steps(start[rows.code[part]], rows.stamps[part])
+        between += int((~exact).sum())
+    return found, between
 
 
 def find_frequency(rows: Rows) -> Frequency:
     """The frequency of rows in order. Raises DataError for times without one, and for series that differ in it."""
-    same = rows.again
-    if not same.any() and rows.counts:
-        return Frequency("step")
-    if not same.any():
+    begins = rows.begins
+    if len(begins) == len(rows):
+        if rows.counts:
+            return Frequency("step")
         raise DataError(
             f"{rows.where}: no series has two times to tell how far apart they are. Pass frequency=, such as 'hour'."
         )
-    found = _pooled(rows.time, same, rows.counts)
+    found = _pooled(rows.time, begins, rows.counts)
     if found:
         return found
-    ends = np.flatnonzero(np.concatenate([~same, [True]])) + 1
     kinds: dict[Frequency, str] = {}
-    for begin, end in zip(np.concatenate([[0], ends[:-1]]).tolist(), ends.tolist(), strict=True):
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(rows)], strict=True):
         if end - begin > 1:
-            own = _pooled(rows.time[begin:end], same[begin : end - 1], rows.counts)
+            own = _pooled(rows.time[begin:end], np.zeros(1, np.int64), rows.counts)
             if own is None:
                 raise _irregular(rows.at(slice(begin, end)))
             kinds.setdefault(own, rows.names[rows.code[begin]])
@@ -65,21 +73,25 @@ def find_frequency(rows: Rows) -> Frequency:
 
 def check_same_step(rows: Rows, frequency: Frequency) -> None:
     """Raise DataError for a series that keeps a longer step than the others all along."""
-    same = rows.again
-    if not same.any():
-        return
-    between = np.diff(rows.step)[same]
-    if (between == 1).all():
-        return
-    code = rows.code[1:][same]
-    begins = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
-    low, high = np.minimum.reduceat(between, begins), np.maximum.reduceat(between, begins)
-    many = np.diff(np.append(begins, len(between))) >= _PROOF
-    other = np.flatnonzero((low == high) & (low > 1) & many)
+    found = [_own_steps(rows.at(part)) for _, part in whole_series(rows.begins, len(rows))]
+    series, low, high, many = np.concatenate(found, axis=1)
+    other = np.flatnonzero((low == high) & (low > 1) & (many >= _PROOF))
     if len(other) and (low == 1).any():
         longer = replace(frequency, count=frequency.count * int(low[other[0]]))
-        usual = rows.names[code[begins[(low == 1).argmax()]]]
-        raise _mixed(rows.where, (frequency, usual), (longer, rows.names[code[begins[other[0]]]]))
+        usual = rows.names[series[(low == 1).argmax()]]
+        raise _mixed(rows.where, (frequency, usual), (longer, rows.names[series[other[0]]]))
+
+
+def _own_steps(rows: Rows) -> Ints:
+    """Of each series of several rows its number, the least and the most steps between rows, and how often it steps."""
+    assert rows.step is not None
+    same = rows.again
+    if not same.any():
+        return np.zeros((4, 0), np.int64)
+    between, code = np.diff(rows.step)[same], rows.code[1:][same]
+    begins = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]]))
+    low, high = np.minimum.reduceat(between, begins), np.maximum.reduceat(between, begins)
+    return np.stack([code[begins].astype(np.int64), low, high, np.diff(np.append(begins, len(between)))])
 
 
 def _mixed(where: str, one: tuple[Frequency, str], other: tuple[Frequency, str]) -> DataError:
@@ -91,69 +103,84 @@ def _mixed(where: str, one: tuple[Frequency, str], other: tuple[Frequency, str])
 
 def _irregular(rows: Rows) -> DataError:
     between = np.diff(rows.time)
-    step = _common(between)
+    values, many = _distances(rows.time, np.zeros(1, np.int64))
+    step = int(values[many.argmax()])
     tried = Frequency("step" if rows.counts else "microsecond", step)
     i = int((between % step != 0).argmax())
     return DataError(
         f"{rows.where}: the times of series '{rows.names[rows.code[i]]}' are on no regular grid. Most often the next "
         f"is {tried.step} later ({int((between == step).sum()):,} of {len(between):,} times), but row "
-        f"{rows.row[i + 1]} ({rows.shown(i + 1)}) is not a multiple of that after row {rows.row[i]} ({rows.shown(i)}). "
-        f"Pass frequency='{tried.name}' or a longer one (--frequency) to put them on a grid, and duplicates= for "
-        f"times that then fall together."
+        f"{rows.number(i + 1)} ({rows.shown(i + 1)}) is not a multiple of that after row {rows.number(i)} "
+        f"({rows.shown(i)}). Pass frequency='{tried.name}' or a longer one (--frequency) to put them on a grid, and "
+        f"duplicates= for times that then fall together."
     )
 
 
-def _common(between: Ints) -> int:
-    values, counts = np.unique(between, return_counts=True)
-    return int(values[counts.argmax()])
+def _distances(times: Ints, begins: Ints) -> tuple[Ints, Ints]:
+    """How far the times of each series are apart: each distance there is, from small to large, and how often."""
+    values, many = np.zeros(0, np.int64), np.zeros(0, np.int64)
+    for part in blocks(len(times) - 1):
+        between = times[part.start + 1 : part.stop + 1] - times[part]
+        first, last = np.searchsorted(begins, [part.start + 1, part.stop + 1])
+        more, often = np.unique(np.delete(between, begins[first:last] - 1 - part.start), return_counts=True)
+        values, place = np.unique(np.concatenate([values, more]), return_inverse=True)
+        counted = np.concatenate([many, often])
+        many = np.zeros(len(values), np.int64)
+        np.add.at(many, place, counted)
+    return values, many
 
 
-def _pooled(time: Ints, same: NDArray[np.bool_], counts: bool) -> Frequency | None:
+def _pooled(time: Ints, begins: Ints, counts: bool) -> Frequency | None:
     """The frequency of times in order, taken together; None when there is no common one."""
-    if not same.any():
+    values, many = _distances(time, begins)
+    if not len(values):
         return None
-    between = np.diff(time)[same]
-    if counts:
-        step = _step(between)
-        return Frequency("step", step) if step else None
-    if between.min() >= 28 * _DAY:
-        found = _monthly(time, same)
+    if not counts and values[0] >= 28 * _DAY:
+        found = _monthly(time.view("datetime64[us]"), begins)
         if found:
             return found
-    step = _step(between)
+    step = _step(values, many)
     if step is None:
         return None
+    if counts:
+        return Frequency("step", step)
     # over two weekends, and on neither of them a value
-    weeks = time.max() - time.min() >= 9 * _DAY and (between == 3 * _DAY).any()
-    if step == _DAY and weeks and (day_of_week(time.astype("datetime64[us]")) < 5).all():
+    weeks = time.max() - time.min() >= 9 * _DAY and (values == 3 * _DAY).any()
+    if step == _DAY and weeks and _all(lambda part: day_of_week(time[part].view("datetime64[us]")) < 5, len(time)):
         return Frequency("business day")
     return Frequency("microsecond", step)
 
 
-def _step(between: Ints) -> int | None:
+def _step(values: Ints, many: Ints) -> int | None:
     """The size of a step that all distances are multiples of: the most common one, or a smaller one seen often."""
-    if between.min() == between.max():
-        return int(between[0])
-    values, counts = np.unique(between, return_counts=True)
-    for i in (int(counts.argmax()), 0):
-        if not (values % values[i]).any() and counts[i] * _ACCIDENT >= len(between):
+    for i in (int(many.argmax()), 0):
+        if not (values % values[i]).any() and many[i] * _ACCIDENT >= many.sum():
             return int(values[i])
     return None
 
 
-def _monthly(time: Ints, same: NDArray[np.bool_]) -> Frequency | None:
-    stamps = time.astype("datetime64[us]")
-    months = stamps.astype("datetime64[M]")
-    step = _step(np.diff(months.astype(np.int64))[same].astype(np.int64))
-    if step is None:
+def _monthly(stamps: NDArray[Any], begins: Ints) -> Frequency | None:
+    months = stamps.astype("datetime64[M]").astype(np.int64)
+    if not (step := _step(*_distances(months, begins))):
         return None
-    day = stamps - months.astype("datetime64[us]")
-    start = np.concatenate([[True], ~same])
-    first = stamps[np.maximum.accumulate(np.where(start, np.arange(len(time)), 0))]
-    for month_end in (False, True):
-        found = Frequency("month", step, month_end)
-        if not month_end and is_month_end(stamps).all() and (day != day[0]).any():
-            continue  # the last days of months: a start in February would hide it
-        if found.steps(first, stamps)[1].all():
+
+    def fits(frequency: Frequency, part: slice) -> NDArray[np.bool_]:
+        series = np.searchsorted(begins, np.arange(part.start, part.stop), side="right") - 1
+        return frequency.steps(stamps[begins[series]], stamps[part])[1]
+
+    def day(part: slice) -> NDArray[Any]:
+        return np.asarray(stamps[part] - stamps[part].astype("datetime64[M]").astype("datetime64[us]"))
+
+    first = day(slice(0, 1))
+    last_days = _all(lambda part: is_month_end(stamps[part]), len(stamps))
+    # the last days of months: a start in February would hide it
+    hidden = last_days and not _all(lambda part: day(part) == first, len(stamps))
+    for found in (Frequency("month", step), Frequency("month", step, month_end=True)):
+        if (found.month_end or not hidden) and _all(lambda part: fits(found, part), len(stamps)):  # noqa: B023
             return found
     return None
+
+
+def _all(holds: Callable[[slice], NDArray[np.bool_]], count: int) -> bool:
+    """Whether something holds for all of so many rows."""
+    return all(bool(holds(part).all()) for part in blocks(count))

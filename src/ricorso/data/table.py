@@ -16,7 +16,7 @@ from ricorso.errors import DataError, UsageError, did_you_mean
 
 Source = str | Path | pl.DataFrame | pl.LazyFrame | Mapping[str, Any] | Any
 
-_DELIMITED = (".csv", ".tsv", ".txt")
+DELIMITED = (".csv", ".tsv", ".txt")
 _SHOWN = 8
 _SAMPLE = 1000
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -70,7 +70,7 @@ def scan_table(path: str | Path, *, separator: str | None = None) -> pl.LazyFram
     12
     """
     path = Path(path)
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind in _JSON_LINES:
         raise DataError(f"{path} can only be read whole (read_table); scan_table takes CSV and Parquet.")
     if not path.is_file():
@@ -98,8 +98,11 @@ def column_of(table: pl.DataFrame, name: str, where: str) -> pl.Series:
     return table[name]
 
 
-def numbers_of(table: pl.DataFrame, name: str, where: str) -> NDArray[np.float64]:
-    """A column as numbers, NaN where missing. Raises DataError with the row of the first value that is none."""
+def numbers_of(table: pl.DataFrame, name: str, where: str, before: int = 0) -> NDArray[np.float64]:
+    """A column as numbers, NaN where missing; `before` rows of the table came earlier.
+
+    Raises DataError with the row of the first value that is no number.
+    """
     column = column_of(table, name, where)
     if column.dtype == pl.String:
         found = text_as_numbers(column)
@@ -109,7 +112,7 @@ def numbers_of(table: pl.DataFrame, name: str, where: str) -> NDArray[np.float64
             value = column[row]
             comma = " Write decimals with a point." if "," in value else ""
             raise DataError(
-                f"{where}, column '{name}', row {row + 1}: {value!r} is not a number.{comma} "
+                f"{where}, column '{name}', row {before + row + 1}: {value!r} is not a number.{comma} "
                 f"Correct it, or leave the column out."
             )
         column = found
@@ -135,10 +138,10 @@ def text_as_numbers(texts: pl.Series) -> pl.Series:
 
 
 def _from_file(path: str | Path, separator: str | None, encoding: str) -> pl.DataFrame:
-    kind = _kind(path)
+    kind = kind_of(path)
     raw = read_bytes(path)
-    if kind in _DELIMITED:
-        return _with_numbers(read_delimited(raw, str(path), separator, encoding))
+    if kind in DELIMITED:
+        return with_numbers(read_delimited(raw, str(path), separator, encoding))
     read: Callable[..., pl.DataFrame] = pl.read_parquet if kind == ".parquet" else _read_json_lines
     try:
         return read(BytesIO(raw))
@@ -149,9 +152,10 @@ def _from_file(path: str | Path, separator: str | None, encoding: str) -> pl.Dat
         raise DataError(f"{path} cannot be read as {what} file, or is damaged: {error}.") from error
 
 
-def _kind(path: str | Path) -> str:
+def kind_of(path: str | Path) -> str:
+    """The kind of a file by its name: its suffix without .gz. Raises DataError for a kind that cannot be read."""
     kind = Path(str(path).removesuffix(".gz")).suffix.lower()
-    if kind not in (*_DELIMITED, *_JSON_LINES, ".parquet"):
+    if kind not in (*DELIMITED, *_JSON_LINES, ".parquet"):
         raise DataError(f"'{path}' is named as no kind of table that can be read. Known are {_KINDS}.")
     return kind
 
@@ -176,11 +180,12 @@ def _explain_json_lines(raw: bytes, path: str | Path) -> None:
             raise DataError(f'{path}, line {number}: an object such as {{"y": 1}} was expected, got {line[:40]!r}.')
 
 
-def _with_numbers(texts: pl.DataFrame) -> pl.DataFrame:
-    return pl.DataFrame([_typed(column) for column in texts])
+def with_numbers(texts: pl.DataFrame) -> pl.DataFrame:
+    """A table of texts with numbers in the columns that hold nothing else."""
+    return pl.DataFrame([typed(column) for column in texts])
 
 
-def _typed(texts: pl.Series) -> pl.Series:
+def typed(texts: pl.Series) -> pl.Series:
     """A column of text as whole numbers or numbers if all of it is, else the text with null where it is empty."""
     if not _all_numbers(texts.head(_SAMPLE)) or not _all_numbers(texts):
         empty = texts == ""

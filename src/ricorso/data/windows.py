@@ -7,11 +7,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ricorso.data.flat import Flat
+from ricorso.data.origins import Origins
 from ricorso.data.series import Series
+from ricorso.data.shuffle import shuffled
 from ricorso.errors import DataError, UsageError
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
+
+# the order of an epoch is written down whole for so many windows, else worked out for about so many at a time
+_MOST_WRITTEN, _WORKED_OUT = 1 << 20, 1 << 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +94,7 @@ class Windows:
     @cached_property
     def count(self) -> int:
         """How many windows there are."""
-        return len(self._origins)
+        return self._origins.count
 
     @cached_property
     def examples(self) -> int:
@@ -102,14 +108,13 @@ class Windows:
 
     def batch(self, epoch: int, number: int, part: slice = slice(None)) -> WindowBatch:
         """Some of the windows of a batch."""
-        places = self._places(epoch, number)[part]
-        return self.at(self._series[places], self._origins[places])
+        return self.at(*self._origins.at(self._places(epoch, number)[part]))
 
     def place(self, epoch: int, number: int) -> str:
         """Where the windows of a batch are from, in words."""
-        places = self._places(epoch, number)
-        shown = [f"'{self._names[self._series[i]]}' from step {self._origins[i]:,}" for i in places[:3].tolist()]
-        return f"windows of {', '.join(shown)}{', ...' if len(places) > 3 else ''}"
+        series, origins = (part.tolist() for part in self._origins.at(self._places(epoch, number)))
+        shown = [f"'{self._names[i]}' from step {origin:,}" for i, origin in zip(series[:3], origins, strict=False)]
+        return f"windows of {', '.join(shown)}{', ...' if len(series) > 3 else ''}"
 
     def at(self, series: ArrayLike, origins: ArrayLike) -> WindowBatch:
         """Windows of series (by number) whose horizon begins at the given steps; it may lie beyond the series' end."""
@@ -151,22 +156,28 @@ class Windows:
             random = np.random.default_rng((self.seed, epoch, number))
             if not self.evenly:
                 return random.integers(self.count, size=self.examples)
-            begins, many = self._spans
+            begins, many = self._origins.spans
             chosen = random.integers(len(begins), size=self.examples)
             return begins[chosen] + random.integers(many[chosen])
-        places = number * self.examples + np.arange(self.examples)
-        return self._order(epoch)[places % self.count]
+        return self._order(epoch, number)
 
-    def _order(self, epoch: int) -> Ints:
-        # the last one is kept, for it is as long as the data
-        kept: dict[int, Ints] = self._kept_order
-        if epoch not in kept:
+    def _order(self, epoch: int, number: int) -> Ints:
+        """Which windows are in a batch of an epoch that has each of them once."""
+        whole = self.count <= _MOST_WRITTEN
+        together = self.batches_per_epoch if whole else max(1, _WORKED_OUT // self.examples)
+        group, place = divmod(number, together)
+        kept: dict[tuple[int, int], Ints] = self._kept_order
+        if (epoch, group) not in kept:
             kept.clear()
-            kept[epoch] = np.random.default_rng((self.seed, epoch)).permutation(self.count)
-        return kept[epoch]
+            places = (group * together * self.examples + np.arange(together * self.examples)) % self.count
+            if whole:
+                kept[epoch, group] = np.random.default_rng((self.seed, epoch)).permutation(self.count)[places]
+            else:
+                kept[epoch, group] = shuffled(places, self.count, self.seed, epoch)
+        return kept[epoch, group][place * self.examples :][: self.examples]
 
     @cached_property
-    def _kept_order(self) -> dict[int, Ints]:
+    def _kept_order(self) -> dict[tuple[int, int], Ints]:
         return {}
 
     @property
@@ -186,77 +197,21 @@ class Windows:
 
     @cached_property
     def _lengths(self) -> Ints:
-        return np.array([len(series.values) for series in self.source], np.int64)
+        return self._values.lengths
 
     @cached_property
-    def _values(self) -> "_Flat":
-        return _Flat([series.values for series in self.source])
+    def _values(self) -> Flat:
+        return Flat([series.values for series in self.source])
 
     @cached_property
-    def _known(self) -> "_Flat":
-        return _Flat([series.known for series in self.source])
+    def _known(self) -> Flat:
+        return Flat([series.known for series in self.source])
 
     @cached_property
-    def _past(self) -> "_Flat":
-        return _Flat([series.past for series in self.source])
+    def _past(self) -> Flat:
+        return Flat([series.past for series in self.source])
 
     @cached_property
-    def _windows(self) -> tuple[Ints, Ints]:
-        """The series and origin of every window, in order."""
-        lengths = self._lengths
-        begins = np.cumsum(lengths) - lengths
-        seen = np.concatenate([[0], np.cumsum(self._values.seen)])
-        series = np.repeat(np.arange(len(lengths)), np.maximum(lengths - self.horizon - self._least + 1, 0))
-        many = np.bincount(series, minlength=len(lengths))
-        origin = np.arange(len(series)) - np.repeat(np.cumsum(many) - many, many) + self._least
-        # counted from the end, so that the last window is among them
-        kept = (lengths[series] - self.horizon - origin) % self.step == 0
-        here = begins[series] + origin
-        before = np.maximum(here - self.context, begins[series])
-        kept &= (seen[here] > seen[before]) & (seen[here + self.horizon] > seen[here])
-        return series[kept], origin[kept]
-
-    @property
-    def _series(self) -> Ints:
-        return self._windows[0]
-
-    @property
-    def _origins(self) -> Ints:
-        return self._windows[1]
-
-    @cached_property
-    def _spans(self) -> tuple[Ints, Ints]:
-        """Where the windows of each series that has some begin, and how many they are."""
-        _, begins, many = np.unique(self._series, return_index=True, return_counts=True)
-        return begins, many
-
-
-class _Flat:
-    """Many arrays (steps, columns) in one, read by windows; NaN outside of each."""
-
-    def __init__(self, parts: list[NDArray[np.float64]] | list[Floats]) -> None:
-        self.lengths = np.array([len(part) for part in parts], np.int64)
-        self._begins = np.cumsum(self.lengths) - self.lengths
-        columns = parts[0].shape[1] if parts else 1
-        # the row of NaN after the last is what lies outside
-        self._rows = np.full((int(self.lengths.sum()) + 1, columns), np.nan, np.float32)
-        if parts:
-            np.concatenate(parts, out=self._rows[:-1], casting="same_kind")
-
-    @property
-    def seen(self) -> NDArray[np.bool_]:
-        """Whether each row has a value."""
-        return np.asarray(~np.isnan(self._rows[:-1]).all(axis=1))
-
-    def gather(self, series: Ints, begin: Ints, length: int) -> Floats:
-        """Windows of some length from given steps on, (length, windows, columns)."""
-        if not self._rows.shape[1]:
-            return np.zeros((length, len(series), 0), np.float32)
-        place = np.arange(length)[:, None]
-        rows = self._begins[series] + begin + place
-        if (begin < 0).any() or (begin + length > self.lengths[series]).any():
-            step = begin + place
-            rows[(step < 0) | (step >= self.lengths[series])] = len(self._rows) - 1
-        if self._rows.shape[1] == 1:
-            return self._rows[:, 0].take(rows)[:, :, None]
-        return self._rows.take(rows, axis=0)
+    def _origins(self) -> Origins:
+        unseen = self._values.unseen()
+        return Origins.of(self._lengths, unseen, self.context, self.horizon, self._least, self.step)

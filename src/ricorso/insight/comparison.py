@@ -1,6 +1,5 @@
 """Runs side by side: what differs in their settings, their figures, and one page with all their curves."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +7,13 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
-from string import Template
 from typing import Any
 
 from ricorso.bundle import METRICS, write_file
 from ricorso.errors import RunError
 from ricorso.insight.runs import Run, comparable, differing, number
+from ricorso.pages.page import charting, filled, numbers
+from ricorso.pages.page import page as whole_page
 from ricorso.training.log import Line, read_log
 
 NOT_COMPARABLE = "These runs were not measured on the same data in the same unit: their losses do not compare."
@@ -75,21 +75,19 @@ def write_comparison(comparison: Comparison, page: Path) -> Path:
 
     Raises RunError when it cannot be written.
     """
-    from plotly.offline import get_plotlyjs
-
-    template = files("ricorso.insight").joinpath("comparison.html").read_text(encoding="utf-8")
     curves = [_curves(run, label) for run, label in zip(comparison.runs, comparison.labels, strict=True)]
-    text = Template(template).substitute(
-        title=escape(" and ".join(comparison.labels) if len(curves) < 4 else f"{len(curves)} runs"),
+    title = " and ".join(comparison.labels) if len(curves) < 4 else f"{len(curves)} runs"
+    body = filled(
+        files("ricorso.insight") / "comparison.html",
+        title=escape(title),
         warning="" if comparison.comparable else f"<p>{escape(NOT_COMPARABLE)}</p>",
         figures=_table(comparison.figures, comparison.labels),
         settings=_table(comparison.settings, comparison.labels) or "<p>None: the settings are the same.</p>",
-        plotly=get_plotlyjs().replace("</script", "<\\/script"),
-        # "</" would end the script element that holds the numbers
-        curves=json.dumps(curves, allow_nan=False).replace("</", "<\\/"),
+        charting=charting(),
+        curves=numbers("curves", curves),
     )
     try:
-        write_file(page, text.encode())
+        write_file(page, whole_page(title, body).encode())
     except OSError as error:
         raise RunError(f"'{page}' could not be written: {error.strerror}.") from error
     return page
@@ -152,4 +150,4 @@ def _table(rows: Mapping[str, Sequence[Any]], names: Sequence[str]) -> str:
         f"<tr><th>{escape(name)}</th>" + "".join(f"<td>{escape(shown(value))}</td>" for value in values) + "</tr>"
         for name, values in rows.items()
     )
-    return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide"><table class="beside"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -1,18 +1,17 @@
 """The report of a run: one HTML page with curves, samples and settings that opens without a network."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from ricorso.bundle import CELL, CONFIG, METRICS, REPORT, read_json, seal, write_file
 from ricorso.equations.portable import from_json
 from ricorso.equations.render import text as formula_text
 from ricorso.insight.subject import SUBJECTS, Subject
+from ricorso.pages.page import charting, filled, numbers, page
 from ricorso.training.log import Line, read_log
 
 MOST_POINTS = 600
@@ -29,8 +28,8 @@ def write_report(
     """
     config = read_json(run / CONFIG)
     lines = read_log(run / METRICS) if (run / METRICS).is_file() else []
-    page = _page(run, config, lines, read_json(run / CELL), meanings or {}, inside, made)
-    write_file(run / REPORT, page.encode())
+    text = _page(run, config, lines, read_json(run / CELL), meanings or {}, inside, made)
+    write_file(run / REPORT, text.encode())
     seal(run)
     return run / REPORT
 
@@ -62,21 +61,20 @@ def _page(
     inside: str,
     made: str | None,
 ) -> str:
-    from plotly.offline import get_plotlyjs
-
     steps = [line for line in lines if line["kind"] == "step"]
     validations = [line for line in lines if line["kind"] == "validation"]
     samples = [line for line in lines if line["kind"] == "sample"]
     measured = thinned(validations, ["validation_loss"])
     curves = {"step": thinned(steps, CURVES), "validation": {"x": measured["x"], "loss": measured["validation_loss"]}}
     known_cell, subject = from_json(cell), SUBJECTS[config["task"]]
-    template = files("ricorso.insight").joinpath("report_page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(
-        title=escape(f"{run.resolve().name}"),
+    name = run.resolve().name
+    body = filled(
+        files("ricorso.insight") / "report_page.html",
+        title=escape(name),
         subtitle=escape(subject.subtitle(config)),
         figures=_figures(steps, validations, subject.nats),
         loss_title=subject.loss,
-        skipped=_skipped(steps),
+        skipped=_skipped(steps) + _time(lines),
         made_title=subject.made,
         made=_samples(samples, validations) if made is None else made,
         usage=_usage(run, subject),
@@ -85,10 +83,10 @@ def _page(
         formulas=escape(formula_text(known_cell)),
         settings=_settings(config["settings"], meanings),
         footer=escape(f"Written by Ricorso {config['versions']['ricorso']}."),
-        plotly=get_plotlyjs().replace("</script", "<\\/script"),
-        # "</" would end the script element that holds the numbers
-        curves=json.dumps(curves, allow_nan=False).replace("</", "<\\/"),
+        charting=charting(),
+        curves=numbers("curves", curves),
     )
+    return page(name, body)
 
 
 def _figures(steps: Sequence[Line], validations: Sequence[Line], nats: bool) -> str:
@@ -116,6 +114,21 @@ def _skipped(steps: Sequence[Line]) -> str:
         return ""
     steps_were = "1 step was" if count == 1 else f"{count:,} steps were"
     return f"<p>{steps_were} skipped, because the loss or the gradient was not finite there.</p>"
+
+
+def _time(lines: Sequence[Line]) -> str:
+    shares = next((line["time"] for line in lines if line["kind"] == "end" and "time" in line), None)
+    if not shares:
+        return ""
+    model = shares["forward"] + shares["backward"]
+    told = {
+        "forward": "forward",
+        "backward": "backward",
+        "update": "the update of the weights",
+        "data": "making batches",
+    }
+    each = ", ".join(f"{shares[name]:.0%} {words}" for name, words in told.items())
+    return f"<p>{model:.0%} of the training time was spent in the model: {each}, {shares['rest']:.0%} the rest.</p>"
 
 
 def _samples(samples: Sequence[Line], validations: Sequence[Line]) -> str:

@@ -13,6 +13,12 @@ from ricorso.errors import RunError, UsageError
 
 ORDERS = ("loss", "time", "name")
 
+# settings that decide what a loss is measured in, and on what
+_UNITS = (
+    "level", "validation_fraction", "minimum_count",
+    "loss", "quantiles", "scaling", "difference", "log", "horizon", "context",
+)  # fmt: skip
+
 _CURSOR = "cursor.json"
 _TENSORS = "tensors.safetensors"
 _TAIL = 1 << 16
@@ -23,7 +29,7 @@ _LONGEST_HEADER = 100_000_000
 class Run:
     """A run folder as a row; what could not be read is None.
 
-    state: finished, stopped (it goes on with `resume`), running, or damaged, and then `why` says what is wrong.
+    state: finished, stopped (it goes on with `resume`), running, diverged, or damaged; of the last two `why` says more.
     """
 
     folder: Path
@@ -97,7 +103,8 @@ def look(folder: Path) -> Run:
         running = bundle.is_locked(folder)
         cursor = _cursor(folder)
         facts |= _progress(folder, cursor, running) | {"parameters": _parameters(folder)}
-        return Run(folder, _state(folder, cursor, running), **facts)
+        why = None if running else _divergence(folder)
+        return Run(folder, "diverged" if why else _state(folder, cursor, running), why, **facts)
     except (RunError, OSError) as error:
         return Run(folder, "damaged", _clause(error, folder), **facts)
 
@@ -121,8 +128,7 @@ def differing(runs: Sequence[Run]) -> dict[str, list[Any]]:
 def comparable(runs: Sequence[Run]) -> bool:
     """Whether the losses of runs were measured on the same data in the same unit, as far as is known."""
     known = [run for run in runs if run.settings]
-    units = ("level", "validation_fraction", "minimum_count")
-    facts = [(run.task, run.fingerprint, [run.settings.get(unit) for unit in units]) for run in known]
+    facts = [(run.task, run.fingerprint, [run.settings.get(unit) for unit in _UNITS]) for run in known]
     return all(fact == facts[0] for fact in facts)
 
 
@@ -156,6 +162,12 @@ def _state(folder: Path, cursor: Mapping[str, Any] | None, running: bool) -> str
         return "stopped"
     _check_sizes(folder)
     return "finished"
+
+
+def _divergence(folder: Path) -> str | None:
+    """Why a training gave up; None where it did not, or has gone on since."""
+    last, _ = _tail(folder / bundle.METRICS)
+    return str(last.get("reason") or "training has diverged") if last.get("kind") == "diverged" else None
 
 
 def _progress(folder: Path, cursor: Mapping[str, Any] | None, running: bool) -> dict[str, Any]:

@@ -66,7 +66,8 @@ SUBJECTS = {
             f"ricorso predict {quote(run)} --out forecast.csv",
             f"ricorso evaluate {quote(run)} newer.csv",
         ],
-        code=lambda run: f"import ricorso\n\nforecaster = ricorso.load({run!r})\nprint(forecaster.predict())",
+        code=lambda run: f"import ricorso\n\nforecaster = ricorso.load({run!r})\nprint(forecaster.predict())\n"
+        'forecaster.plot().save("forecast.html")',
         nats=False,
     ),
 }

@@ -98,6 +98,9 @@ class Estimator(ABC, Generic[Config, Data, Model]):
     def _measures(self, data: Data) -> bool:
         """Whether there are data for validation."""
 
+    def _finish(self, data: Data) -> None:
+        """What is left to do with the trained model before it is kept; nothing, for most tasks."""
+
     # --- settings
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -213,6 +216,7 @@ class Estimator(ABC, Generic[Config, Data, Model]):
             except TrainingInterrupted:
                 self._keep(training)
                 raise
+            self._finish(data)
             self._keep(training)
             training.listener.on_end({"run": folder, **self.best_})
 
@@ -235,7 +239,7 @@ class Estimator(ABC, Generic[Config, Data, Model]):
         if not training.ranks.first:
             return
         try:
-            training.log.add("end", {"step": cursor.step, **self.best_})
+            training.log.add("end", {"step": cursor.step, **self.best_, "time": training.phases.shares()})
             if self.run_:
                 bundle.write_file(self.run_ / bundle.MODEL, self._weights())
                 bundle.seal(self.run_)
@@ -288,7 +292,8 @@ class Estimator(ABC, Generic[Config, Data, Model]):
         self.run_ = folder
         self.metrics_ = read_log(folder / bundle.METRICS) if bundle.METRICS in names else []
         ends = [line for line in self.metrics_ if line.get("kind") == "end"]
-        self.best_ = {name: value for name, value in ends[-1].items() if name not in ("kind", "step")} if ends else {}
+        other = ("kind", "step", "time")
+        self.best_ = {name: value for name, value in ends[-1].items() if name not in other} if ends else {}
         return self
 
     @classmethod

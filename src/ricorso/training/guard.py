@@ -16,6 +16,10 @@ WORSE = 100
 _WINDOW = 20
 
 
+class Diverged(TrainingError):
+    """A training has gone wrong and will not recover."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What the guard sees of a step; clipped: whether its gradient was longer than the limit."""
@@ -39,7 +43,7 @@ class Guard:
     def passes(self, step: Step) -> bool:
         """Whether a step may change the weights.
 
-        Raises TrainingError, with advice, after `LIMIT` skipped steps in a row, and after `WORSE` in which the smoothed
+        Raises Diverged, with advice, after `LIMIT` skipped steps in a row, and after `WORSE` in which the smoothed
         loss is above the first by more than half of that and 1. Single high losses do not weigh more than that twice.
         """
         cursor = self.cursor
@@ -48,7 +52,7 @@ class Guard:
             cursor.skipped_in_a_row += 1
             if cursor.skipped_in_a_row >= LIMIT:
                 what = "loss" if not math.isfinite(step.loss) else "gradient"
-                raise TrainingError(
+                raise Diverged(
                     f"Training has diverged: the {what} was not finite in {LIMIT} steps in a row, which were skipped. "
                     f"{self.advice(step)}"
                 )
@@ -70,7 +74,7 @@ class Guard:
         worse = cursor.smooth_loss > cursor.first_loss + margin
         cursor.worse_in_a_row = cursor.worse_in_a_row + 1 if worse else 0
         if cursor.worse_in_a_row >= WORSE:
-            raise TrainingError(
+            raise Diverged(
                 f"Training has diverged: the loss was {cursor.first_loss:.4g} at the start and has been far above that "
                 f"for {WORSE} steps; at step {cursor.step} it is {step.loss:.4g}. {self.advice(step)}"
             )

@@ -12,7 +12,10 @@ Line = dict[str, Any]
 
 
 class Log:
-    """Lines of figures; each has a `kind` (step, validation, sample or end) and the `step` it was written after."""
+    """Lines of figures; each has a `kind` and the `step` it was written after.
+
+    Kinds: step, skipped, validation, sample, diverged and end.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path

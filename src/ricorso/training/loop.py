@@ -23,7 +23,7 @@ from ricorso.training.checkpoint import (
     restore_optimiser,
     write_checkpoint,
 )
-from ricorso.training.guard import Guard, not_finite
+from ricorso.training.guard import Diverged, Guard, not_finite
 from ricorso.training.guard import Step as GuardedStep
 from ricorso.training.interrupt import StopRequest, TrainingInterrupted
 from ricorso.training.listener import Listener
@@ -37,6 +37,7 @@ from ricorso.training.optimiser import (
     optimiser,
     set_learning_rate,
 )
+from ricorso.training.phases import Phases
 from ricorso.training.ranks import ALONE, RankLost, Ranks, set_seed, step_seed
 from ricorso.training.schedule import Budget, Schedule
 from ricorso.training.settings import TrainingSettings
@@ -122,6 +123,7 @@ class Training:
         self._state: State = None
         self._saved_step: int | None = None
         self._asked_to_stop = False
+        self.phases = Phases()
 
     def run(self) -> None:
         """Train to the end of the budget; the model then has the best averaged weights.
@@ -143,6 +145,9 @@ class Training:
             self.cursor.finished = True
             self._checkpoint("last")
             self.ranks.leave()
+        except Diverged as error:
+            self._record("diverged", {"step": self.cursor.step, "reason": str(error)})
+            raise
         except RankLost as lost:
             raise RankLost(f"{lost} {self._way_back()}") from lost
         finally:
@@ -180,6 +185,7 @@ class Training:
         rate = self._schedule.rate(self._progress(), cursor.lowered)
         set_learning_rate(self._optimiser, rate)
         loss, places = self._gradients()
+        self.phases.done("rest")
         norm = float(gradient_norm(self._parameters))
         cursor.step += 1
         clipped = 0 < settings.clip < norm
@@ -189,6 +195,7 @@ class Training:
             clip_values(self._parameters, settings.clip_value)
             self._optimiser.step()
             self._average.update(cursor.step)
+            self.phases.done("update")
             cursor.loss_sum += loss
             cursor.loss_count += 1
             cursor.clipped += clipped
@@ -208,14 +215,19 @@ class Training:
         for _ in range(settings.accumulate):
             epoch, number = self.cursor.epoch, self.cursor.batch
             set_seed(step_seed(settings.seed, epoch, number, ranks.number))
+            self.phases.done("rest")
+            batch = work.batch(epoch, number, self._part)
+            self.phases.done("data")
             with self._precision():
-                loss, state = work.loss(work.batch(epoch, number, self._part), self._state)
+                loss, state = work.loss(batch, self._state)
+            self.phases.done("forward")
             scaled = loss if weight == 1 else loss * weight
             if not losses:
                 # only now, so that the new gradients take the memory of the old ones
                 for parameter in self._parameters:
                     parameter.grad = None
             scaled.backward()
+            self.phases.done("backward")
             losses.append(scaled.detach())
             places.append((epoch, number))
             # in the type of the weights, as checkpoints keep it
@@ -387,7 +399,7 @@ class Training:
         """Raise TrainingError rather than replace a checkpoint that can be used by one that cannot."""
         wrong = [name for name, weight in weights.items() if not bool(weight.isfinite().all())]
         if wrong:
-            raise TrainingError(
+            raise Diverged(
                 f"Training has diverged: {wrong[0]} is not finite after step {self.cursor.step}. {self._way_back()} "
                 f"Or start anew with a learning_rate three times smaller."
             )

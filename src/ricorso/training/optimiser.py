@@ -40,7 +40,8 @@ def gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
 
 def gradient_norm(parameters: Sequence[Tensor]) -> Tensor:
     """The Euclidean norm over all gradients, a scalar; not finite when any gradient is not."""
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients(parameters))))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients(parameters))))
+    return norm
 
 
 def add_l2(parameters: Sequence[Tensor], weight: float) -> None:

@@ -1,15 +1,35 @@
 """How data is cut for cross-validation: by task, since what may be held out depends on what the data is."""
 
+import io
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ricorso.bundle import write_file
 from ricorso.data.text import read_text
 from ricorso.errors import DataError
 
-# training data and validation data; None leaves it to the task to keep some for validation
-Part = tuple[Path, Path | None]
+if TYPE_CHECKING:
+    from ricorso.data.series import SeriesSet
+    from ricorso.tasks.forecast.config import ForecastConfig
+
+
+# of what a task chooses by its data when it is left open: what has to be alike in all folds
+_THE_SAME = ("horizon", "model", "loss", "scaling", "difference")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Data to train on and validation data; None leaves it to the task to keep some. settings: how it is read."""
+
+    data: Path
+    validation: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def told(self) -> tuple[str, str | None, Mapping[str, Any]]:
+        """The part as a `Job` has it."""
+        return str(self.data), None if self.validation is None else str(self.validation), self.settings
 
 
 def text_blocks(data: Path, settings: Mapping[str, Any], folds: int, folder: Path) -> list[Part]:
@@ -29,5 +49,64 @@ def text_blocks(data: Path, settings: Mapping[str, Any], folds: int, folder: Pat
         training, held_out = folder / f"{fold + 1}-train.txt", folder / f"{fold + 1}-held-out.txt"
         write_file(training, (text[:begin] + text[end:]).encode(encoding))
         write_file(held_out, text[begin:end].encode(encoding))
-        parts.append((training, held_out))
+        parts.append(Part(training, held_out))
     return parts
+
+
+def rolling_origins(data: Path, settings: Mapping[str, Any], folds: int, folder: Path) -> list[Part]:
+    """Cut series at several times; each part ends with what the task holds out, and trains on all that lies before.
+
+    The parts are as many steps shorter than one another, counted from the end of each series, as are held out: one
+    horizon, or `validation_fraction` of the longest series. They are written as Parquet files into the folder, with all
+    covariates. Raises DataError for data that cannot be used or are too short for so many folds.
+    """
+    from ricorso.tasks.forecast.backtest import as_table, before
+
+    known, config = _series(data, settings)
+    assert config.horizon is not None
+    apart = max(config.horizon, round((config.validation_fraction or 0) * max(series.steps for series in known.series)))
+    folder.mkdir(exist_ok=True)
+    parts: list[Part] = []
+    for fold in range(folds):
+        try:
+            shorter = before(known, (folds - 1 - fold) * apart, config.horizon)
+            _check_held_out(shorter, config)
+        except DataError as error:
+            raise DataError(f"{data} is too short for {folds} folds that are {apart} steps apart: {error}") from error
+        table, roles = as_table(shorter)
+        content = io.BytesIO()
+        table.write_parquet(content)
+        path = folder / f"{fold + 1}.parquet"
+        write_file(path, content.getvalue())
+        read = {name: value for name, value in roles.items() if name in type(config).model_fields}
+        parts.append(Part(path, settings={**read, **{name: getattr(config, name) for name in _THE_SAME}}))
+    return parts
+
+
+def check_series(data: Path, settings: Mapping[str, Any]) -> None:
+    """Raise DataError for series that cannot be read, or of which nothing can be held out; UsageError for settings."""
+    known, config = _series(data, settings)
+    try:
+        _check_held_out(known, config)
+    except DataError as error:
+        raise DataError(f"{data}: {error}") from error
+
+
+def _series(data: Path, settings: Mapping[str, Any]) -> "tuple[SeriesSet, ForecastConfig]":
+    from ricorso.tasks.forecast.choice import chosen
+    from ricorso.tasks.forecast.config import ForecastConfig
+    from ricorso.tasks.forecast.task import read
+
+    config = ForecastConfig.of(settings)
+    known = read(data, config)
+    return known, chosen(known, config)[0]
+
+
+def _check_held_out(known: "SeriesSet", config: "ForecastConfig") -> None:
+    from ricorso.tasks.forecast.data import prepare
+
+    if prepare(known, config).validation is None:
+        raise DataError(
+            f"no series is long enough to hold out {config.horizon} steps for validation; the longest has "
+            f"{max(series.steps for series in known.series)}. Give longer series or a smaller horizon."
+        )

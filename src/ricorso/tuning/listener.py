@@ -13,7 +13,7 @@ class SearchListener:
     """
 
     def on_start(self, info: Mapping[str, Any]) -> None:
-        """The search begins or goes on: folder, trials, done, workers, threads, space, best."""
+        """The search begins or goes on: folder, trials, done, workers, threads, space, best, warnings."""
 
     def on_trial(self, number: int, settings: Mapping[str, Any]) -> None:
         """A trial begins with these values of what is searched."""

@@ -1,16 +1,15 @@
 """The report of a search: one HTML page that opens without a network."""
 
-import json
 import math
 from collections.abc import Sequence
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from ricorso.bundle import write_file
+from ricorso.pages.page import charting, filled, numbers, page
 from ricorso.tuning.importance import FEWEST_TRIALS, METHOD, Importance
 from ricorso.tuning.question import Question
 from ricorso.tuning.result import TrialRow, TuneResult, shown
@@ -25,16 +24,15 @@ def write_report(found: TuneResult, question: Question, space: Space) -> None:
 
 
 def _page(found: TuneResult, question: Question, space: Space) -> str:
-    from plotly.offline import get_plotlyjs
-
-    template = files("ricorso.tuning").joinpath("report_page.html").read_text(encoding="utf-8")
     charts = {
         "trials": [_charted(row) for row in found.trials],
         "axes": [_axis(name, values, found.ranking) for name, values in space.items()],
         "importance": dict(found.importance.shares),
     }
-    return Template(template).substitute(
-        title=escape(f"Search: {found.folder.resolve().name}"),
+    title = f"Search: {found.folder.resolve().name}"
+    body = filled(
+        files("ricorso.tuning") / "report_page.html",
+        title=escape(title),
         subtitle=escape(_subtitle(question)),
         figures=_figures(found),
         command=escape(found.command),
@@ -45,10 +43,10 @@ def _page(found: TuneResult, question: Question, space: Space) -> str:
         space=_space(space),
         settings=_settings(question),
         footer=escape(f"Written by Ricorso {version('ricorso')}."),
-        plotly=get_plotlyjs().replace("</script", "<\\/script"),
-        # "</" would end the script element that holds the numbers
-        charts=json.dumps(charts, allow_nan=False).replace("</", "<\\/"),
+        charting=charting(),
+        charts=numbers("charts", charts),
     )
+    return page(title, body)
 
 
 def _charted(row: TrialRow) -> dict[str, Any]:
@@ -100,7 +98,7 @@ def _figures(found: TuneResult) -> str:
 
 def _ranking(found: TuneResult, names: Sequence[str]) -> str:
     with_spread = found.best.spread is not None
-    head = ["rank", "trial", "loss", *(["spread"] if with_spread else []), *names, "seconds"]
+    head = ["rank", "trial", "validation loss", *(["spread"] if with_spread else []), *names, "seconds"]
     lines = []
     for rank, row in enumerate(found.ranking[:_MOST_ROWS], 1):
         cells = [str(rank), str(row.number), f"{row.loss:.4f}"]
@@ -110,8 +108,11 @@ def _ranking(found: TuneResult, names: Sequence[str]) -> str:
     more = len(found.ranking) - _MOST_ROWS
     note = f'<p class="soft">{more} more trials are in study.journal.</p>' if more > 0 else ""
     header = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join(lines)
     return (
-        f'<div class="wide"><table><thead><tr>{header}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>{note}'
+        f'<div class="wide"><table class="ranking"><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>'
+        + note
+        + "".join(f"<p>{escape(warning)}</p>" for warning in found.warnings)
     )
 
 

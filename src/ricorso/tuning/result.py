@@ -3,7 +3,7 @@
 import math
 import shlex
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class TuneResult:
 
     trials: every trial in order. ranking: the complete ones, best first. settings: what was the same in every trial.
     edge: those whose best value lies at the end of its range. command: trains the best on all data. report: the page.
+    warnings: what to bear in mind when trials are compared.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class TuneResult:
     edge: list[str]
     command: str
     report: Path
+    warnings: Sequence[str] = ()
 
     @property
     def best(self) -> TrialRow:
@@ -124,5 +126,6 @@ def command(task: str, data: str, validation: str | None, settings: Mapping[str,
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
         elif value is not None:
-            words += [f"--{flag}", str(value)]
+            several = isinstance(value, list | tuple)
+            words += [f"--{flag}", ",".join(map(str, value)) if several else str(value)]
     return shlex.join([*words, "--out", out])

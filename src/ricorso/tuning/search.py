@@ -76,7 +76,7 @@ class Search:
         question, data = self.question, Path(self.question.data["path"])
         if question.folds > 1:
             return self.rules.folds(data, question.settings, question.folds, self.folder / FOLDS)
-        return [(data, None if question.validation is None else Path(question.validation["path"]))]
+        return [Part(data, None if question.validation is None else Path(question.validation["path"]))]
 
     def _info(self, workers: int) -> dict[str, Any]:
         rows = self.rows()
@@ -88,6 +88,7 @@ class Search:
             "threads": self.question.threads,
             "space": {name: str(values) for name, values in self.space.items()},
             "best": next(iter(ranked(rows)), None),
+            "warnings": self.rules.warnings(self.space),
         }
 
     # --- trials
@@ -134,7 +135,7 @@ class Search:
         job = Job(
             task=question.task,
             settings={"threads": question.threads, **self.rules.quiet, **question.settings, **used},
-            parts=tuple((str(data), None if held_out is None else str(held_out)) for data, held_out in self.parts),
+            parts=tuple(part.told() for part in self.parts),
             folder=str(folder) if question.keep else None,
         )
         with self.lock:
@@ -219,6 +220,7 @@ class Search:
             edge=result.at_the_edge(ranking[0], self.space) if ranking else [],
             command=command,
             report=self.folder / bundle.REPORT,
+            warnings=self.rules.warnings(self.space),
         )
         if ranking:
             write_report(found, question, self.space)

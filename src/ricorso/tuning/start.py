@@ -41,8 +41,9 @@ def tune(
     space: what is searched: for each setting a range ("64..512", "1e-4..1e-2:log", "0..0.5:0.1"), or a list of values;
     left out, what is usually worth searching for the task, less what `settings` fixes. settings: options of the task's
     class, the same in every trial: give `epochs` for a search that comes out the same each time. validation: a file of
-    its own. folds: above 1, cross-validation. workers: processes that train side by side. keep: how many of the best
-    keep their run folders. out: the folder of the search; one that holds the same search is continued.
+    its own, for tasks that take one. folds: above 1, cross-validation: blocks of a text, rolling origins of series.
+    workers: processes that train side by side. keep: how many of the best keep their run folders. out: the folder of
+    the search; one that holds the same search is continued.
 
     Raises UsageError, DataError, TrainingError when no trial comes to its end, SearchInterrupted on Ctrl-C.
 
@@ -52,7 +53,8 @@ def tune(
     load_optuna()
     rules = rules_of(task)
     config = rules.load_config()
-    fixed = dict(settings or {})
+    # as they come back from tune.json
+    fixed = {name: list(value) if isinstance(value, tuple) else value for name, value in (settings or {}).items()}
     _check_counts(trials=trials, folds=folds, workers=workers)
     _check_name("sampler", sampler, SAMPLERS)
     _check_name("pruner", pruner, PRUNERS)
@@ -62,9 +64,12 @@ def tune(
         raise UsageError("A search is not started by torchrun; use workers to train trials side by side.")
     if keep < 0:
         raise UsageError(f"keep must be 0 or more, got {keep}.")
+    if validation is not None and not rules.validation:
+        raise UsageError(f"The task {task} holds out a part of its data itself; leave out validation (--valid).")
     if folds > 1 and validation is not None:
         raise UsageError("With folds the validation data is cut from the data; leave out --folds or --valid.")
     wanted = {name: text for name, text in rules.space.items() if name not in fixed} if space is None else space
+    rules.check_comparable(wanted)
     searched = spaces.read_space(wanted, config)
     fixed = {name: value for name, value in fixed.items() if name not in searched}
     spaces.check_space(searched, fixed, config)

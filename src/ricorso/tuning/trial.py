@@ -32,12 +32,13 @@ class Reporter(Protocol):
 class Job:
     """What one trial has to do.
 
-    parts: training and validation data of each fold. folder: where its runs are kept; None keeps nothing.
+    parts: training data of each fold, its validation data, and settings to read it with. folder: where its runs are
+    kept; None keeps nothing.
     """
 
     task: str
     settings: Mapping[str, Any]
-    parts: tuple[tuple[str, str | None], ...]
+    parts: tuple[tuple[str, str | None, Mapping[str, Any]], ...]
     folder: str | None
 
 
@@ -50,12 +51,14 @@ def train(job: Job, reporter: Reporter) -> list[float]:
     kind = getattr(import_module(module), name)
     losses: list[float] = []
     measured = 0
-    for fold, (data, validation) in enumerate(job.parts):
+    for fold, (data, validation, reading) in enumerate(job.parts):
         folder = None if job.folder is None else Path(job.folder)
         if folder and len(job.parts) > 1:
             folder = folder / f"fold-{fold + 1}"
         listener = _Pruning(reporter, losses, len(job.parts), measured)
-        model = kind(**job.settings).fit(Path(data), validation and Path(validation), out=folder, listener=listener)
+        model = kind(**{**job.settings, **reading})
+        held_out = () if validation is None else (Path(validation),)
+        model.fit(Path(data), *held_out, out=folder, listener=listener)
         measured, loss = listener.measured, model.best_["validation_loss"]
         if loss is None:
             raise TrainingError("No validation loss was measured, so there is nothing to compare by.")

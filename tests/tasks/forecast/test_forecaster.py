@@ -5,33 +5,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from small_forecast import SMALL, table
 
 import ricorso
 from ricorso.errors import DataError, RunError, UsageError
 from ricorso.tasks.forecast.task import Forecaster
 from ricorso.training.interrupt import TrainingInterrupted
 from ricorso.training.listener import Listener
-
-SMALL: dict[str, Any] = {
-    "horizon": 4, "season": 4, "context": 12, "segment": 4, "hidden_size": 8, "batch_size": 16, "epochs": 4,
-    "windows_per_epoch": 200, "threads": 1, "dropout": 0.0, "learning_rate": 0.01,
-}  # fmt: skip
-
-
-def table(series: int = 3, steps: int = 60, targets: int = 1, gap: bool = False) -> pl.DataFrame:
-    """Waves of four hours on levels of their own."""
-    draw = np.random.default_rng(0)
-    rows = []
-    for n in range(series):
-        for t in range(steps):
-            value = 10.0 * (n + 1) + 5 * np.sin(np.pi * t / 2) + draw.normal(0, 0.1)
-            row = {"id": f"s{n}", "when": datetime(2024, 1, 1) + timedelta(hours=t), "y": value}
-            if targets == 2:
-                row["z"] = -value
-            if gap and t == 20:
-                row["y"] = None
-            rows.append(row)
-    return pl.DataFrame(rows)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +148,8 @@ def test_a_backtest_measures_every_origin(fitted: Forecaster) -> None:
 
 
 def test_validation_windows_lie_in_what_was_held_out() -> None:
-    from ricorso.tasks.forecast.data import chosen, prepare
+    from ricorso.tasks.forecast.choice import chosen
+    from ricorso.tasks.forecast.data import prepare
 
     forecaster = Forecaster(**SMALL | {"epochs": 1, "validation_fraction": 0.25}).fit(table())
     assert forecaster.series_ is not None

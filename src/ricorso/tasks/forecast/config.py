@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from ricorso.tasks.forecast.heads import DISTRIBUTIONS
 from ricorso.tasks.forecast.scaling import METHODS
 from ricorso.training.settings import TrainingSettings, other_default
 
@@ -34,6 +35,14 @@ class ForecastConfig(TrainingSettings):
         strict=False,
         description="Columns of numbers that are known for the future too, such as a price or a holiday.",
     )
+    past: tuple[str, ...] = Field(
+        (), strict=False, description="Columns of numbers that are known only of the past, such as the weather."
+    )
+    static: tuple[str, ...] = Field(
+        (),
+        strict=False,
+        description="Columns of numbers or names that never change in a series, such as a shop's region.",
+    )
     frequency: str | None = Field(None, description="The distance of two steps, such as 1h; left out: detected.")
     sort: bool = Field(False, description="Sort times that are not in order.")
     duplicates: Literal["error", "mean", "first", "last"] = Field(
@@ -41,18 +50,38 @@ class ForecastConfig(TrainingSettings):
     )
 
     # the model
+    model: Literal["segments", "autoregressive"] | None = Field(
+        None,
+        description="segments: the whole horizon at once, from segments of the past. autoregressive: a distribution of "
+        "each value given those before, and paths drawn from it. Left out: segments, but for counts with many zeros.",
+    )
     cell: str = Field("gru", description="The recurrent cell: a name of `ricorso cells`, or FILE.py:NAME for your own.")
     hidden_size: int | None = Field(None, ge=1, description="Units in each layer; left out: by the amount of data.")
     num_layers: int = Field(1, ge=1, description="Recurrent layers on top of one another.")
-    segment: int | None = Field(None, ge=1, description="Steps that are read and written at once; left out: a season.")
-    linear: bool = Field(True, description="Add a linear map from the past to the future.")
+    segment: int | None = Field(
+        None, ge=1, description="Steps that are read and written at once, of the model segments; left out: a season."
+    )
+    linear: bool = Field(True, description="Add a linear map from the past to the future, in the model segments.")
+    lags: tuple[int, ...] | None = Field(
+        None,
+        strict=False,
+        description="How many steps back values are read besides the last one, by the autoregressive model; left out: "
+        "the seasons.",
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of each layer's outputs that is dropped.")
     scaling: Literal[METHODS] | None = Field(  # type: ignore[valid-type]
         None, description="What each window is divided by; left out: mean, or standard where values go below zero."
     )
-    difference: bool = Field(True, description="Forecast the distance from the last value.")
+    difference: bool | None = Field(
+        None, description="Forecast the distance from the last value; left out: yes, but not of sampled values."
+    )
     log: bool = Field(False, description="Forecast the logarithm; values must be positive.")
-    loss: Literal["quantile", "mae", "mse"] = Field("quantile", description="What is made small.")
+    loss: Literal["quantile", "mae", "mse", "gaussian", "student_t", "negative_binomial"] | None = Field(
+        None,
+        description="What is made small: with segments quantile, mae or mse; autoregressive the likelihood of gaussian,"
+        " student_t or negative_binomial, or mae or mse. Left out: quantile or student_t.",
+    )
+    paths: int = Field(200, ge=1, description="Paths that quantiles of an autoregressive model are counted from.")
 
     # training
     batch_size: int = other_default("batch_size", 64)
@@ -70,4 +99,21 @@ class ForecastConfig(TrainingSettings):
             raise ValueError(f"quantiles should rise, got {self.quantiles}.")
         if not all(0 < level < 1 for level in self.quantiles):
             raise ValueError(f"quantiles should lie between 0 and 1, got {self.quantiles}.")
+        self._check_model()
         return self
+
+    def _check_model(self) -> None:
+        model, loss = self.model, self.loss
+        if model == "autoregressive" and loss == "quantile":
+            raise ValueError(
+                f"loss=quantile is for segments; autoregressive takes {', '.join(DISTRIBUTIONS)}, mae, mse."
+            )
+        if loss in DISTRIBUTIONS and model == "segments":
+            raise ValueError(f"loss={loss} is for autoregressive; segments take quantile, mae or mse.")
+        if self.past and model == "autoregressive":
+            raise ValueError("past columns end where the forecast begins; only segments can read them.")
+        lags = self.lags or ()
+        if min(lags, default=2) < 2 or list(lags) != sorted(set(lags)):
+            raise ValueError(f"lags should rise and be above 1, as the last value is always read; got {self.lags}.")
+        if loss == "negative_binomial" and (self.difference or self.log or self.scaling not in (None, "mean", "none")):
+            raise ValueError("loss=negative_binomial is for counts: without difference and log, scaling mean or none.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -18,12 +18,19 @@ from ricorso.engine.team import threads
 from ricorso.equations import Cell
 from ricorso.errors import DataError, RunError, UsageError
 from ricorso.tasks.estimator import Estimator
+from ricorso.tasks.forecast.autoregressive import AutoregressiveModel
+from ricorso.tasks.forecast.choice import chosen
 from ricorso.tasks.forecast.config import ForecastConfig
-from ricorso.tasks.forecast.data import Calendar, ForecastData, chosen, fingerprint, prepare, tensors
-from ricorso.tasks.forecast.metrics import figures, seasonal_naive
-from ricorso.tasks.forecast.model import SegmentModel, scaled
+from ricorso.tasks.forecast.data import Batches, ForecastData, fingerprint, history_of, prepare
+from ricorso.tasks.forecast.heads import Point
+from ricorso.tasks.forecast.inputs import Encoding, InputSizes
+from ricorso.tasks.forecast.metrics import measures
+from ricorso.tasks.forecast.model import ForecastModel, make_model
 from ricorso.tasks.forecast.work import ForecastWork, scale_for
 from ricorso.training.listener import Listener
+
+if TYPE_CHECKING:
+    from ricorso.tasks.forecast.plot import ForecastPlot
 
 # what a table, a path or a frame may be
 Source = Any
@@ -42,7 +49,7 @@ class Hindsight:
     quantiles: NDArray[np.float64]
 
 
-class Forecaster(Estimator[ForecastConfig, ForecastData, SegmentModel]):
+class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
     """Forecasts of many series by one model: `fit` it, let it `predict`.
 
     The options are those of ForecastConfig. What is left open is chosen from the data; `told_` says what and why.
@@ -69,15 +76,15 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, SegmentModel]):
         Ctrl-C.
         """
 
-        def read(config: ForecastConfig) -> tuple[ForecastData, Mapping[str, bytes]]:
-            known = _read(data, config)
+        def prepared(config: ForecastConfig) -> tuple[ForecastData, Mapping[str, bytes]]:
+            known = read(data, config)
             self.config_, told = chosen(known, config)
             self.series_, self.told_ = known, (*known.told, *told)
             path = str(Path(data).resolve()) if isinstance(data, str | Path) else None
-            self.data_ = fingerprint(known, path)
+            self.data_ = fingerprint(known, path) | {"encoding": Encoding.of(known).to_json()}
             return prepare(known, self.config_), {}
 
-        return self._fit(read, out, listener)
+        return self._fit(prepared, out, listener)
 
     @classmethod
     def resume(
@@ -89,31 +96,36 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, SegmentModel]):
         or the data are others.
         """
 
-        def read(self: Self, known: dict[str, Any]) -> ForecastData:
+        def prepared(self: Self, known: dict[str, Any]) -> ForecastData:
             source = known["path"] if data is None else data
             if source is None:
                 raise RunError(f"The data of '{folder}' were in no file; give them again.")
-            self.series_ = _read(source, self.config_, _columns(known), Frequency.from_json(known["frequency"]))
+            self.series_ = read(source, self.config_, _columns(known), Frequency.from_json(known["frequency"]))
             if fingerprint(self.series_, None)["sha256"] != known["sha256"]:
                 raise RunError("The data are not those that this run was trained on. Bring them back, or train anew.")
             return prepare(self.series_, self.config_)
 
-        return cls._resume(Path(folder), read, listener)
+        return cls._resume(Path(folder), prepared, listener)
 
     # --- what every task brings
 
     def _read(self, folder: Path) -> None:
         _columns(self.data_)
+        self._encoding()
 
     def _files(self) -> dict[str, bytes]:
         return {}
 
-    def _make(self, cell: Cell) -> SegmentModel:
-        columns, frequency = _columns(self.data_), Frequency.from_json(self.data_["frequency"])
-        return SegmentModel(cell, len(frequency.calendar_names) + len(columns.known), self.config_)
+    def _make(self, cell: Cell) -> ForecastModel:
+        frequency, sizes = Frequency.from_json(self.data_["frequency"]), self._encoding().sizes
+        features = len(frequency.calendar_names) + sizes.features
+        return make_model(cell, InputSizes(features, sizes.past, sizes.numbers, sizes.categories), self.config_)
 
     def _work(self, data: ForecastData) -> ForecastWork:
-        return ForecastWork(self.model_, data, self.config_)
+        return ForecastWork(self.model_, data, self._encoding(), self.config_)
+
+    def _encoding(self) -> Encoding:
+        return Encoding.from_json(self.data_["encoding"])
 
     def _measures(self, data: ForecastData) -> bool:
         return data.validation is not None
@@ -128,33 +140,79 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, SegmentModel]):
 
     # --- forecasting
 
-    def predict(self, data: Source = None) -> pl.DataFrame:
+    def predict(self, data: Source = None, *, quantiles: Sequence[float] | None = None) -> pl.DataFrame:
         """The next `horizon` steps of each series, with a column for each quantile.
 
         data: newer values of the same or of other series, read as the training data were; left out, forecasts follow
-        those. Columns: series, target (where there are several), the time, and q0.1 for the quantile 0.1 and so on.
-        Raises DataError for data that cannot be read, and where known columns end before the horizon does.
+        those. quantiles: others than those of the config. Columns: series, target (where there are several), the time,
+        and q0.1 for the quantile 0.1 and so on. Raises DataError for data that cannot be read, and where known columns
+        end before the horizon does; UsageError for quantiles beyond those that were learnt.
         """
+        self._check_fitted()
+        levels = self._asked(quantiles)
         known = self._series(data)
+        windows, numbers, origins = self._ahead(known)
+        found = self._quantiles(known, windows, numbers, origins, levels)
+        frame = self._frame(known, numbers, 1)
+        flat = found.reshape(-1, found.shape[-1])
+        return frame.with_columns(pl.Series(f"q{level:g}", flat[:, n]) for n, level in enumerate(levels))
+
+    def _asked(self, quantiles: Sequence[float] | None) -> tuple[float, ...]:
+        if quantiles is None:
+            return tuple(self.levels)
+        if isinstance(self.model_.head, Point):
+            raise UsageError(f"A model of loss {self.config_.loss} gives one value and no quantiles.")
+        if not quantiles or not all(0 < level < 1 for level in quantiles):
+            raise UsageError(f"quantiles should lie between 0 and 1, got {list(quantiles)}.")
+        return tuple(sorted(quantiles))
+
+    @torch.no_grad()
+    def sample(self, data: Source = None, *, paths: int = 100, seed: int = 0) -> pl.DataFrame:
+        """Possible futures of each series, each drawn step by step: columns series, target, path, time, value.
+
+        data: as for `predict`. The same seed gives the same paths. Raises UsageError for a model that is not
+        autoregressive, since only that one knows how the steps of a future hang together.
+        """
+        self._check_fitted()
+        model = self.model_
+        if not isinstance(model, AutoregressiveModel) or isinstance(model.head, Point):
+            raise UsageError(
+                "Paths are drawn from an autoregressive model of a distribution; this one is of "
+                f"{self.config_.model} with loss {self.config_.loss}. Train with model='autoregressive'."
+            )
+        if paths < 1:
+            raise UsageError(f"paths must be 1 or more, got {paths}.")
+        known = self._series(data)
+        windows, numbers, origins = self._ahead(known)
+        batches, found = Batches(known, windows, self._encoding()), []
+        with threads(self.config_.threads):
+            for begin in range(0, len(numbers), _WINDOWS_AT_ONCE):
+                piece = slice(begin, begin + _WINDOWS_AT_ONCE)
+                batch = batches.at(numbers[piece], origins[piece])
+                found.append(model.paths(batch, scale_for(batch.past, self.config_), paths, seed + begin))
+        flat = torch.cat(found).double().numpy().reshape(-1)
+        return self._frame(known, numbers, paths).with_columns(value=pl.Series(flat))
+
+    def _ahead(self, known: SeriesSet) -> tuple[Windows, NDArray[np.int64], NDArray[np.int64]]:
+        """The windows after which the future of each series comes."""
         windows = self._windows(known)
         numbers, origins = windows.last(ahead=True)
         self._check_known(known, numbers)
-        found = self._quantiles(known, windows, numbers, origins)
-        config, targets = self.config_, known.targets
-        assert config.horizon is not None
-        chosen_series = [known.series[int(number)] for number in numbers]
-        ahead = np.arange(config.horizon)
-        times = [known.frequency.at(series.start, series.steps + ahead) for series in chosen_series]
+        return windows, numbers, origins
+
+    def _frame(self, known: SeriesSet, numbers: NDArray[np.int64], paths: int) -> pl.DataFrame:
+        """What each row of a forecast is of: series, target where there are several, path if wanted, and time."""
+        horizon, targets = self.model_.horizon, known.targets
+        series = [known.series[int(number)] for number in numbers]
+        times = [known.frequency.at(one.start, one.steps + np.arange(horizon)) for one in series]
         rows = {
-            "series": np.repeat([series.name for series in chosen_series], len(targets) * config.horizon),
-            "target": np.tile(np.repeat(targets, config.horizon), len(chosen_series)),
-            "time": np.concatenate([own for own in times for _ in targets]),
+            "series": _repeated([one.name for one in series], len(targets) * paths * horizon),
+            "target": _repeated(targets, paths * horizon, len(series)),
+            "path": np.tile(np.repeat(np.arange(paths), horizon), len(series) * len(targets)),
+            "time": np.concatenate([np.tile(own, len(targets) * paths) for own in times]),
         }
-        frame = pl.DataFrame(rows)
-        if len(targets) == 1:
-            frame = frame.drop("target")
-        flat = found.reshape(-1, found.shape[-1])
-        return frame.with_columns(pl.Series(f"q{level:g}", flat[:, n]) for n, level in enumerate(self.levels))
+        unwanted = [name for name, many in (("target", len(targets)), ("path", paths)) if many == 1]
+        return pl.DataFrame(rows).drop(unwanted)
 
     def evaluate(self, data: Source = None) -> dict[str, Any]:
         """Measure forecasts of the last horizon of each series, made from what stands before it.
@@ -162,36 +220,56 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, SegmentModel]):
         Returns mae, rmse, smape, mase, wql and the coverage of intervals, the same of the seasonal naive method and of
         the last value, and how many series were long enough. Raises DataError when none was.
         """
-        found = self.hindsight(data)
         season, horizon = self.config_.season, self.config_.horizon
         assert season is not None
         assert horizon is not None
-        truth, histories = [one.truth for one in found], [one.history for one in found]
-        naive = [seasonal_naive(history, season, horizon)[:, None] for history in histories]
-        last = [seasonal_naive(history, 1, horizon)[:, None] for history in histories]
-        return {
-            **figures(truth, [one.quantiles for one in found], self.levels, histories, season),
-            "seasonal_naive": figures(truth, naive, [0.5], histories, season),
-            "naive": figures(truth, last, [0.5], histories, season),
-            "series": len(found),
-            "season": season,
-            "horizon": horizon,
-        }
+        return measures(self.hindsight(data), self.levels, season, horizon)
 
-    def backtest(self, data: Source = None, *, count: int = 10, stride: int | None = None) -> dict[str, float]:
+    def backtest(
+        self, data: Source = None, *, count: int = 10, stride: int | None = None, refit: bool = False
+    ) -> dict[str, Any]:
         """Measure forecasts from `count` origins at the end of each series, `stride` steps apart (a horizon).
 
-        The model is not trained anew. Returns mse, mae, wql and coverage over all of them, and how many there were.
-        Raises DataError when no series is long enough.
+        refit: train anew for each origin, on nothing but what lies before it; otherwise the model stays as it is.
+        Returns mse and the measures of `evaluate` over all forecasts, how many `forecasts` there were, and `origins`, a
+        row of measures for each. Raises DataError when no series is long enough, or too short to train on.
         """
-        found = self.hindsight(data, count=count, stride=stride)
-        truth, quantiles = (
-            np.concatenate([one.truth for one in found]),
-            np.concatenate([one.quantiles for one in found]),
-        )
-        measured = figures([truth], [quantiles], self.levels, [np.zeros(2)], 1)
-        kept = {name: value for name, value in measured.items() if name not in ("smape", "mase", "rmse")}
-        return {"mse": measured["rmse"] ** 2, **kept, "forecasts": len(found)}
+        from ricorso.tasks.forecast.backtest import backtest
+
+        self._check_fitted()
+        return backtest(self, data, count=count, stride=stride, refit=refit)
+
+    def anomalies(self, data: Source = None, **options: Any) -> pl.DataFrame:
+        """How surprising each value is, seen from the forecast made one step before it: a row for each step.
+
+        The options and the columns are those of `ricorso.tasks.forecast.anomaly.anomalies`: false_alarm_every, window,
+        since, usual_until. Raises UsageError for an option that cannot be used, DataError for data that cannot be read.
+        """
+        from ricorso.tasks.forecast.anomaly import anomalies
+
+        self._check_fitted()
+        return anomalies(self, data, **options)
+
+    def plot(
+        self,
+        data: Source = None,
+        *,
+        series: str | Sequence[str] | None = None,
+        ahead: bool | None = None,
+        hindsight: bool | None = None,
+    ) -> "ForecastPlot":
+        """Charts of the next horizon and of the last one beside what came; shown in a notebook, or saved as a page.
+
+        data: as for `predict`. series: which to draw, by name (where there are several targets, also by target or by
+        "series target"); left out, some of all. ahead, hindsight: whether to draw what comes after the data, and the
+        last horizon; left out, where the data allow it. Raises UsageError for a series that is not there, DataError
+        for data that cannot be used.
+
+            forecaster.plot(series="store 3").save("store.html")
+        """
+        from ricorso.tasks.forecast.plot import plot
+
+        return plot(self, data, series=series, ahead=ahead, hindsight=hindsight)
 
     def hindsight(self, data: Source = None, *, count: int = 1, stride: int | None = None) -> list[Hindsight]:
         """Forecasts of the last horizon of each series beside what came; one for each target.
@@ -224,25 +302,22 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, SegmentModel]):
     @property
     def levels(self) -> Sequence[float]:
         """Which quantiles a forecast has."""
-        return self.config_.quantiles if self.config_.loss == "quantile" else (0.5,)
+        return (0.5,) if isinstance(self.model_.head, Point) else self.config_.quantiles
 
     def _series(self, data: Source) -> SeriesSet:
         self._check_fitted()
         if data is not None:
-            return _read(data, self.config_, _columns(self.data_), Frequency.from_json(self.data_["frequency"]))
+            return read(data, self.config_, _columns(self.data_), Frequency.from_json(self.data_["frequency"]))
         if self.series_ is None:
             path = self.data_["path"]
             if path is None:
                 raise UsageError("This Forecaster was loaded, and its data were in no file; give the data.")
-            self.series_ = _read(path, self.config_, _columns(self.data_), Frequency.from_json(self.data_["frequency"]))
+            self.series_ = read(path, self.config_, _columns(self.data_), Frequency.from_json(self.data_["frequency"]))
         return self.series_
 
     def _windows(self, known: SeriesSet) -> Windows:
-        config = self.config_
-        assert config.context is not None
-        assert config.horizon is not None
-        minimum = min(config.context, 2)
-        return Windows(known, config.context, config.horizon, 1, config.seed, minimum_context=minimum)
+        history = history_of(self.config_)
+        return Windows(known, history, self.model_.horizon, 1, self.config_.seed, minimum_context=min(history, 2))
 
     def _check_known(self, known: SeriesSet, numbers: NDArray[np.int64]) -> None:
         horizon = self.config_.horizon
@@ -260,31 +335,38 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, SegmentModel]):
 
     @torch.no_grad()
     def _quantiles(
-        self, known: SeriesSet, windows: Windows, numbers: NDArray[np.int64], origins: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """(windows, targets, horizon, quantiles)."""
-        calendar = Calendar(known, windows.context, windows.horizon)
-        found = []
+        self, known: SeriesSet, windows: Windows, numbers: NDArray[np.int64], origins: NDArray[np.int64],
+        levels: tuple[float, ...] | None = None, steps: int | None = None,
+    ) -> NDArray[np.float64]:  # fmt: skip
+        """(windows, targets, steps, quantiles); the whole horizon when `steps` is not given."""
+        levels = levels or tuple(self.levels)
+        batches, found = Batches(known, windows, self._encoding()), []
         with threads(self.config_.threads):
             for begin in range(0, len(numbers), _WINDOWS_AT_ONCE):
                 piece = slice(begin, begin + _WINDOWS_AT_ONCE)
-                batch = tensors(windows.at(numbers[piece], origins[piece]), calendar, windows.context)
-                scale = scale_for(batch.past, self.config_)
-                found.append(scaled(self.model_, batch.past, batch.features, scale).double().numpy())
+                batch = batches.at(numbers[piece], origins[piece])
+                quantiles = self.model_.quantiles(batch, scale_for(batch.past, self.config_), levels, steps)
+                found.append(quantiles.double().numpy())
         whole = np.concatenate(found)
         return whole.reshape(len(numbers), len(known.targets), *whole.shape[1:])
 
 
-def _read(
+def read(
     data: Source, config: ForecastConfig, columns: Columns | None = None, frequency: Frequency | None = None
 ) -> SeriesSet:
+    """The series of a table as a config says, or as those that were read before. Raises DataError."""
     roles: dict[str, Any] = {"columns": columns}
     if columns is None:
-        names = ("time", "series", "targets", "known", "season")
+        names = ("time", "series", "targets", "known", "past", "static", "season")
         roles = {name: getattr(config, name) for name in names}
     return read_series(
         data, frequency=frequency or config.frequency, sort=config.sort, duplicates=config.duplicates, **roles
     )
+
+
+def _repeated(names: Sequence[str], times: int, over: int = 1) -> pl.Series:
+    """Each name so many times, and all of that `over` times."""
+    return pl.Series(names, dtype=pl.String).gather(np.tile(np.repeat(np.arange(len(names)), times), over))
 
 
 def _columns(facts: Mapping[str, Any]) -> Columns:

@@ -1,0 +1,1 @@
+"""Pages: the look that every HTML page of Ricorso has, kept in one place."""
