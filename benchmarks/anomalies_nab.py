@@ -2,7 +2,7 @@
 
 One setting for all six. Its context, segment and rate were taken by the forecasting loss at the end of the probation
 (`--choose` compares settings so). Three choices were made after labelled results of these series had been seen, so that
-the figures are flattered by them: the heavier tail of the package's scores (because of the false alarms outside windows),
+the figures are flattered by them: the heavier tail of the package's scores (because of false alarms outside windows),
 the rule below that an echo raises no alarm (with and without were compared), and the number of training steps (1,800
 before). NAB chooses the one threshold for all files on the labels, for every detector; the package's default flags, one
 false alarm in 10,000 steps, are measured too.

@@ -5,6 +5,7 @@ import ricorso
 NAMES = {
     "CATALOGUE",
     "Cell",
+    "Classifier",
     "Forecaster",
     "GRU",
     "GRUCell",

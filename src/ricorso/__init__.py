@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ricorso.layers import GRU, LSTM, RNN, Recurrent
     from ricorso.layers.step import GRUCell, LSTMCell, RecurrentCell, RNNCell
     from ricorso.tasks import load, resume
+    from ricorso.tasks.classify.task import Classifier
     from ricorso.tasks.forecast.task import Forecaster
     from ricorso.tasks.generate.task import Generator
 
@@ -32,6 +33,7 @@ _HOME = {
     "RNN": "ricorso.layers",
     "RNNCell": "ricorso.layers.step",
     "Cell": "ricorso.equations",
+    "Classifier": "ricorso.tasks.classify.task",
     "Forecaster": "ricorso.tasks.forecast.task",
     "Generator": "ricorso.tasks.generate.task",
     "Recurrent": "ricorso.layers",
@@ -50,6 +52,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "Classifier",
     "Forecaster",
     "GRUCell",
     "Generator",

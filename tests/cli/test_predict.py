@@ -103,3 +103,31 @@ def test_mistakes_get_one_line(ricorso, run, words, message):
     assert outcome.status == 2
     assert message in outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_other_quantiles_and_paths(ricorso, run, tmp_path):
+    asked = ricorso("predict", run, "--quantiles", "0.2,0.5")
+    assert asked.out.splitlines()[0] == "series,time,q0.2,q0.5"
+    data = readings(tmp_path / "new.csv")
+    options = ["--model", "autoregressive", "--loss", "gaussian", *SMALL, "--epochs", "1"]
+    assert ricorso("train", "forecast", data, "--out", "ar", *options).status == 0
+    drawn = ricorso("predict", "ar", "--paths", "3")
+    assert drawn.out.splitlines()[0] == "series,path,time,value"
+    assert len(drawn.out.splitlines()) == 1 + 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--quantiles", "a,b"], "--quantiles should be numbers such as 0.1,0.5,0.9, got 'a,b'"),
+        (["--quantiles", "0.5", "--paths", "2"], "--quantiles and --paths exclude each other"),
+        (["--anomalies", "--paths", "2"], "--anomalies and --paths exclude each other"),
+        (["--paths", "2"], "Paths are drawn from an autoregressive model"),
+        (["--explain"], "--explain is for runs of the task classify; "),
+    ],
+)
+def test_options_that_do_not_fit_are_told(ricorso, run, words, message):
+    outcome = ricorso("predict", run, *words)
+    assert outcome.status == 2
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err

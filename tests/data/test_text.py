@@ -46,8 +46,8 @@ def test_reads_other_encodings(tmp_path: Path, encoding: str) -> None:
         (b"\xff\xfeh\0i\0", ["utf-16"]),
         (b"ELF\x01\0\0\0text", ["binary", "position 4"]),
         (b"\x7fELF\xff\0\0", ["binary", "position 5"]),
-        (gzip.compress(b"x" * 1000)[:-9], ["gzip", "truncated"]),
-        (gzip.compress(b"x" * 1000)[:15] + b"garbage", ["gzip"]),
+        (gzip.compress(b"x" * 1000, mtime=0)[:-9], ["gzip", "truncated"]),
+        (gzip.compress(b"x" * 1000, mtime=0)[:15] + b"garbage", ["gzip"]),
     ],
 )
 def test_bad_content_is_named(tmp_path: Path, content: bytes, parts: list[str]) -> None:

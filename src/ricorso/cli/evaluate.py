@@ -40,7 +40,7 @@ def evaluate(
 
     A text (`-` reads standard input) is read in windows that each start from a zero state, so that figures of different
     models compare. Of series the last horizon is forecast from what stands before it; with --origins as many horizons
-    before it as well, and each is compared with what came.
+    before it as well, and each is compared with what came. Of labelled examples the labels are compared.
     """
     from ricorso.tasks import load
 
@@ -62,9 +62,9 @@ def evaluate(
     elif model.task == "generate":
         _show_text(figures)
     else:
-        from ricorso.cli.telling import figures_table
+        from ricorso.cli.telling import figures_table, labels_table
 
-        click.echo(figures_table(figures))
+        click.echo(figures_table(figures) if model.task == "forecast" else labels_table(figures))
 
 
 def _show_text(figures: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""`ricorso predict RUN [DATA]`: forecasts, or the anomalies of what came, as a table and as a page."""
+"""`ricorso predict RUN [DATA]`: labels, forecasts, or the anomalies of what came, as a table and as a page."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,17 @@ from ricorso.errors import RunError, UsageError
 if TYPE_CHECKING:
     import polars as pl
 
+    from ricorso.tasks.classify.task import Classifier
     from ricorso.tasks.forecast.task import Forecaster
 
 FORMATS = (".csv", ".jsonl", ".parquet")
+_OF_ANOMALIES = ("false_alarm_every", "window", "since", "usual_until")
+# which task each option is for
+_OPTIONS = dict.fromkeys(("anomalies", *_OF_ANOMALIES, "quantiles", "paths", "page"), "forecast")
+_OPTIONS |= {"explain": "classify"}
 
 
-@click.command(epilog="Example: ricorso predict runs/sales new-sales.csv --out forecast.csv")
+@click.command(epilog="Example: ricorso predict runs/reviews new-reviews.csv --explain --out labels.csv")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("data", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -24,6 +29,15 @@ FORMATS = (".csv", ".jsonl", ".parquet")
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Where to write, as .csv, .jsonl or .parquet; left out, CSV to standard output.",
+)
+@click.option(
+    "--explain", is_flag=True, help="Of labels: add the words, or the steps, that spoke most for the likeliest one."
+)
+@click.option(
+    "--quantiles", metavar="Q,Q,...", help="Of forecasts: others than those that were trained, such as 0.1,0.5,0.9."
+)
+@click.option(
+    "--paths", metavar="N", type=click.IntRange(1), help="Of forecasts: N possible futures in place of quantiles."
 )
 @click.option(
     "--anomalies", is_flag=True, help="Say of every step in DATA how unusual it is, and flag what stands out."
@@ -51,34 +65,38 @@ FORMATS = (".csv", ".jsonl", ".parquet")
     help="Write a page with pictures too, of the forecasts or of the anomalies.",
 )
 @json_option
-def predict(
-    run: Path, data: Path | None, out: Path | None, anomalies: bool, false_alarm_every: float | None,
-    window: int | None, since: str | None, usual_until: str | None, page: Path | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Forecast with the model in the folder RUN what comes after the series in DATA, or find what was unusual in it.
+def predict(run: Path, data: Path | None, out: Path | None, as_json: bool, **options: Any) -> None:
+    """Label the examples in DATA with the model in the folder RUN, or forecast what comes after the series in DATA.
 
-    DATA may hold newer values of the series that were learnt, or other ones; left out, the training data are read
-    again. With --anomalies every value is compared with the forecast made one step before it.
+    Of a classifier: a row for each example in DATA, with its label and the probability of each; `-` reads a text from
+    each line of standard input. Of a forecaster: DATA may hold newer values of the series that were learnt, or other
+    ones; left out, the training data are read again. With --anomalies every value is compared with the forecast made
+    one step before it.
     """
     from ricorso.tasks import load
 
     if out is not None and out.suffix not in FORMATS:
         raise UsageError(f"--out should end in {', '.join(FORMATS)}, got '{out}'.")
-    options = {
-        "false_alarm_every": false_alarm_every, "window": window, "since": since, "usual_until": usual_until,
-    }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
-    if given and not anomalies:
-        raise UsageError(f"--{next(iter(given)).replace('_', '-')} needs --anomalies.")
-    forecaster: Forecaster = load(run, "forecast")
-    if anomalies:
-        frame = _anomalies(forecaster, data, page, given)
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    if "anomalies" not in given:
+        for name in _OF_ANOMALIES:
+            if name in given:
+                raise UsageError(f"{_flag(name)} needs --anomalies.")
+    ways = [name for name in ("anomalies", "quantiles", "paths") if name in given]
+    if len(ways) > 1:
+        raise UsageError(f"{_flag(ways[0])} and {_flag(ways[1])} exclude each other; give one of them.")
+    model = load(run)
+    for name in given:
+        if _OPTIONS[name] != model.task:
+            raise UsageError(
+                f"{_flag(name)} is for runs of the task {_OPTIONS[name]}; '{run}' is a run of the task {model.task}."
+            )
+    if model.task == "classify":
+        frame = _labels(model, run, data, **given)
+    elif model.task == "forecast":
+        frame = _forecast(model, data, **given)
     else:
-        frame = forecaster.predict(data)
-        if page is not None:
-            forecaster.plot(data).save(page)
-    if page is not None:
-        click.echo(f"Pictures: {page}", err=True)
+        raise UsageError(f"'{run}' is a run of the task {model.task}; this is for classify and forecast.")
     if out is None:
         click.echo(frame.write_ndjson() if as_json else frame.write_csv(), nl=False)
         return
@@ -87,6 +105,45 @@ def predict(
     except OSError as error:
         raise RunError(f"'{out}' could not be written: {error}.") from error
     click.echo(f"{len(frame):,} rows written to {out}", err=True)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _labels(classifier: "Classifier", run: Path, data: Path | None, explain: bool = False) -> "pl.DataFrame":
+    if data is None:
+        raise UsageError(f"DATA is missing: what should '{run}' label? Give a file, or - for lines of standard input.")
+    return classifier.table(data, explain=explain)
+
+
+def _forecast(
+    forecaster: "Forecaster",
+    data: Path | None,
+    *,
+    anomalies: bool = False,
+    quantiles: str | None = None,
+    paths: int | None = None,
+    page: Path | None = None,
+    **of_anomalies: Any,
+) -> "pl.DataFrame":
+    if anomalies:
+        frame = _anomalies(forecaster, data, page, of_anomalies)
+    else:
+        levels = None if quantiles is None else _levels(quantiles)
+        frame = forecaster.sample(data, paths=paths) if paths else forecaster.predict(data, quantiles=levels)
+        if page is not None:
+            forecaster.plot(data).save(page)
+    if page is not None:
+        click.echo(f"Pictures: {page}", err=True)
+    return frame
+
+
+def _levels(quantiles: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in quantiles.split(","))
+    except ValueError as error:
+        raise UsageError(f"--quantiles should be numbers such as 0.1,0.5,0.9, got '{quantiles}'.") from error
 
 
 def _anomalies(

@@ -64,8 +64,49 @@ def _forecast_steps(run: Path) -> Steps:
     return [
         (f"ricorso predict {folder}", "forecast what comes after the data"),
         (f"ricorso predict {folder} FILE", "forecast newer data, or other series"),
+        (f"ricorso predict {folder} FILE --anomalies", "say what was unusual in it"),
         (f"ricorso evaluate {folder} FILE", "measure it on other data"),
     ]
+
+
+def _classified(model: Any) -> Made:
+    figures = model.validation_
+    if figures is None:
+        return Made({}, "No examples were kept to measure it on.\n")
+    from ricorso.insight.classification import labels_section
+
+    text = f"Of the examples kept for validation:\n\n{labels_table(figures)}\n"
+    return Made({"evaluation": figures}, text, labels_section(figures))
+
+
+def _classify_steps(run: Path) -> Steps:
+    folder = quote(str(run))
+    return [
+        (f"ricorso predict {folder} FILE", "label other examples"),
+        (f"ricorso predict {folder} FILE --explain", "and see which words mattered"),
+        (f"ricorso evaluate {folder} FILE", "measure it on other labelled examples"),
+    ]
+
+
+def labels_table(figures: Mapping[str, Any], most: int = 30) -> str:
+    """The measures of a classifier: over all, and of each label."""
+    named = {"accuracy": "accuracy", "f1_macro": "macro F1", "f1_micro": "micro F1", "roc_auc": "ROC AUC"}
+    named |= {"log_loss": "log loss", "calibration_error": "calibration error"}
+    lines = [f"  {label:<18}{figures[name]:>8.4f}" for name, label in named.items()]
+    simple = figures.get("baseline")
+    if simple:
+        measure = "f1_micro" if figures["several"] else "accuracy"
+        better = "better" if figures[measure] > simple[measure] else "not better"
+        lines.append(f"  The network is {better} than a {simple['name']}: {named[measure]} {simple[measure]:.4f}.")
+    width = max(len("label"), *(min(len(label), 24) for label in figures["labels"])) + 2
+    lines += ["", f"  {'label':<{width}}{'precision':>10}{'recall':>8}{'F1':>8}{'examples':>10}"]
+    ranked = sorted(figures["labels"].items(), key=lambda item: -item[1]["support"])
+    for label, own in ranked[:most]:
+        numbers = f"{own['precision']:>10.3f}{own['recall']:>8.3f}{own['f1']:>8.3f}{own['support']:>10,}"
+        lines.append(f"  {label[:24]:<{width}}{numbers}")
+    if len(ranked) > most:
+        lines.append(f"  and {len(ranked) - most} rarer labels")
+    return "\n".join(lines)
 
 
 def figures_table(figures: Mapping[str, Any]) -> str:
@@ -85,5 +126,6 @@ def figures_table(figures: Mapping[str, Any]) -> str:
 
 TELLING = {
     "generate": Telling(_written, "nats per symbol", _text_steps),
+    "classify": Telling(_classified, "nats per example", _classify_steps),
     "forecast": Telling(_measured, "on the scale of each window", _forecast_steps),
 }

@@ -11,6 +11,7 @@ from ricorso.cli.run_folder import free_folder, train_and_tell
 from ricorso.cli.task_options import settings_of, task_options
 
 TASKS = {
+    "classify": Member("ricorso.cli.train:classify_command", "Learn which label a text or a recording has."),
     "generate": Member("ricorso.cli.train:generate_command", "Learn a text and write more of it."),
     "forecast": Member("ricorso.cli.train:forecast_command", "Learn series and forecast what comes next."),
 }
@@ -34,6 +35,20 @@ def generate_command() -> click.Command:
         validation=True,
         help="Learn the text in the file DATA (`-` reads standard input, .gz files are read as they are).",
         epilog="Example: ricorso train generate my-book.txt --minutes 3 --cell gru --out runs/my-book",
+    )
+
+
+def classify_command() -> click.Command:
+    """Make `ricorso train classify`."""
+    from ricorso.tasks.classify.config import ClassifyConfig
+
+    return _command(
+        "classify",
+        ClassifyConfig,
+        validation=True,
+        help="Learn the labels of the examples in DATA: a table of texts and labels (CSV, TSV, JSONL, Parquet), lines "
+        "of a label and a text, a folder with a file or a folder for each label, or a table of series; also .gz.",
+        epilog="Example: ricorso train classify reviews.csv --minutes 2 --out runs/reviews",
     )
 
 
@@ -76,5 +91,5 @@ def _train(
     module, _, name = CLASSES[task].partition(":")
     model = getattr(import_module(module), name)(**settings_of(config_file, given))
     folder = out or free_folder(data)
-    held_out = () if valid is None else (Path(valid),)
-    return train_and_tell(lambda listener: model.fit(Path(data), *held_out, out=folder, listener=listener), as_json)
+    held_out = {} if valid is None else {"validation" if task == "generate" else "valid": Path(valid)}
+    return train_and_tell(lambda listener: model.fit(Path(data), **held_out, out=folder, listener=listener), as_json)

@@ -45,7 +45,25 @@ def _series(config: Mapping[str, Any]) -> str:
     )
 
 
+def _examples(config: Mapping[str, Any]) -> str:
+    data = config["data"]
+    source = "examples" if not data["path"] else Path(data["path"]).name
+    both = " in both directions" if config["settings"]["bidirectional"] else ""
+    return f"Labels, learnt from {source} ({data['examples']:,} examples): {_layers(config['settings'])[:-1]}{both}."
+
+
 SUBJECTS = {
+    "classify": Subject(
+        subtitle=_examples,
+        loss="Loss, nats per example",
+        made="Labels of the examples kept for validation",
+        commands=lambda run: [
+            f"ricorso predict {quote(run)} others.csv --out labels.csv",
+            f"ricorso evaluate {quote(run)} others.csv",
+        ],
+        code=lambda run: f"import ricorso\n\nclassifier = ricorso.load({run!r})\nprint(classifier.predict(['a text']))",
+        nats=False,
+    ),
     "generate": Subject(
         subtitle=_text,
         loss="Loss, nats per symbol",
@@ -66,8 +84,10 @@ SUBJECTS = {
             f"ricorso predict {quote(run)} --out forecast.csv",
             f"ricorso evaluate {quote(run)} newer.csv",
         ],
-        code=lambda run: f"import ricorso\n\nforecaster = ricorso.load({run!r})\nprint(forecaster.predict())\n"
-        'forecaster.plot().save("forecast.html")',
+        code=lambda run: (
+            f"import ricorso\n\nforecaster = ricorso.load({run!r})\nprint(forecaster.predict())\n"
+            'forecaster.plot().save("forecast.html")'
+        ),
         nats=False,
     ),
 }

@@ -10,6 +10,7 @@ from ricorso.errors import RunError, UsageError
 # by name, so that a task and its libraries are loaded when they are wanted
 TASKS = {
     "generate": "ricorso.tasks.generate.task:Generator",
+    "classify": "ricorso.tasks.classify.task:Classifier",
     "forecast": "ricorso.tasks.forecast.task:Forecaster",
 }
 

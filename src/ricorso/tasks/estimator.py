@@ -98,6 +98,9 @@ class Estimator(ABC, Generic[Config, Data, Model]):
     def _measures(self, data: Data) -> bool:
         """Whether there are data for validation."""
 
+    def _begin(self, data: Data) -> None:
+        """What is done to a new model before its training; nothing, for most tasks."""
+
     def _finish(self, data: Data) -> None:
         """What is left to do with the trained model before it is kept; nothing, for most tasks."""
 
@@ -190,6 +193,8 @@ class Estimator(ABC, Generic[Config, Data, Model]):
             listener = Listener()
         work = self._work(data)
         plan = self._plan(data, work)
+        if snapshot is None:
+            self._begin(data)
         training = Training(work, plan, stop, listener, folder, ranks)
         if snapshot:
             training.restore(snapshot)

@@ -121,7 +121,7 @@ def fingerprint(known: SeriesSet, path: str | None) -> dict[str, Any]:
     digest = hashlib.sha256()
     for series in known.series:
         digest.update(series.name.encode())
-        digest.update(np.ascontiguousarray(series.values))
+        digest.update(np.ascontiguousarray(series.values).data)
     return {
         "path": path,
         "series": len(known.series),

@@ -39,14 +39,27 @@ _WINDOWS_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class Hindsight:
-    """A forecast beside what came: history (steps before), truth (horizon), quantiles (horizon, levels), and times."""
+    """A forecast beside what came: history (steps before), truth (horizon) and quantiles (horizon, levels).
+
+    start: the time of the history's first step; frequency: how far its steps are apart.
+    """
 
     name: str
     history: NDArray[np.float64]
-    history_times: NDArray[Any]
     truth: NDArray[np.float64]
-    times: NDArray[Any]
     quantiles: NDArray[np.float64]
+    start: Any
+    frequency: Frequency
+
+    @property
+    def history_times(self) -> NDArray[Any]:
+        """The times of the history."""
+        return self.frequency.at(self.start, np.arange(len(self.history)))
+
+    @property
+    def times(self) -> NDArray[Any]:
+        """The times that were forecast."""
+        return self.frequency.at(self.start, len(self.history) + np.arange(len(self.truth)))
 
 
 class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
@@ -291,10 +304,10 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
                     Hindsight(
                         name=series.name if len(known.targets) == 1 else f"{series.name} {name}",
                         history=series.values[:origin, target],
-                        history_times=known.frequency.at(series.start, np.arange(origin)),
                         truth=series.values[origin:end, target],
-                        times=known.frequency.at(series.start, np.arange(origin, end)),
                         quantiles=quantiles[place, target],
+                        start=series.start,
+                        frequency=known.frequency,
                     )
                 )
         return found

@@ -1,0 +1,1 @@
+"""Classify: a label, or several, for a whole sequence."""

@@ -1,0 +1,51 @@
+"""Honest probabilities and thresholds, from examples that were not trained on."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from ricorso.tasks.classify.metrics import best_threshold
+from ricorso.tasks.classify.model import ClassifierModel
+
+_SPAN = (-3.0, 3.0)
+
+
+@torch.no_grad()
+def calibrate(model: ClassifierModel, scores: Tensor, targets: NDArray[np.bool_], several: bool) -> None:
+    """Set the model's temperature, and of several labels its threshold, by scores (examples, labels)."""
+    model.temperature.fill_(best_temperature(scores, targets, several))
+    if several:
+        probabilities = model.probabilities(scores, several).double().numpy()
+        model.thresholds.fill_(best_threshold(probabilities, targets))
+
+
+def best_temperature(scores: Tensor, targets: NDArray[np.bool_], several: bool) -> float:
+    """What to divide scores by for the smallest loss; the loss has one minimum over the inverse, found by halving.
+
+    One more example is counted that was wrong, by the rule of succession (Platt 1999), so that a few examples that were
+    all right do not make the model certain.
+
+    >>> best_temperature(torch.tensor([[4.0, 0.0]] * 4), np.array([[True, False]] * 3 + [[False, True]]), False)
+    5.77...
+    """
+    truth, wrong = torch.from_numpy(targets).double(), 1 / (len(targets) + 2)
+    others = 1 if several else max(targets.shape[1] - 1, 1)
+    wanted = truth * (1 - wrong) + (1 - truth) * wrong / others
+
+    def loss(logarithm: float) -> float:
+        scaled = scores.double() / float(np.exp(logarithm))
+        if several:
+            return float(binary_cross_entropy_with_logits(scaled, wanted))
+        return float(cross_entropy(scaled, wanted))
+
+    low, high = _SPAN
+    golden = (5**0.5 - 1) / 2
+    for _ in range(40):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))

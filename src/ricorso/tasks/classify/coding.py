@@ -1,0 +1,199 @@
+"""How examples become numbers, and labels too: what is learnt from the training data once."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricorso.data.bpe import BpeVocabulary
+from ricorso.data.examples import Examples
+from ricorso.data.grapheme import graphemes, has_clusters
+from ricorso.data.tokens import TokenVocabulary, split_words
+from ricorso.data.vocabulary import ByteVocabulary, CharacterVocabulary
+from ricorso.errors import DataError, RunError, UsageError
+from ricorso.tasks.classify.config import ClassifyConfig
+
+Text = TokenVocabulary | CharacterVocabulary | ByteVocabulary | BpeVocabulary
+Steps = NDArray[np.int32] | NDArray[np.float32]
+_KINDS = {kind.kind: kind for kind in (TokenVocabulary, CharacterVocabulary, ByteVocabulary, BpeVocabulary)}
+
+
+@dataclass(frozen=True)
+class Features:
+    """Columns of recordings on one scale. marks: missing values occur, and are marked by columns of their own."""
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    marks: bool
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], recordings: Sequence[NDArray[np.float32]]) -> Self:
+        """From recordings (steps, features)."""
+        whole = np.concatenate(recordings).astype(np.float64)
+        known = ~np.isnan(whole)
+        count = np.maximum(known.sum(0), 1)
+        mean = np.where(known, whole, 0).sum(0) / count
+        deviation = np.sqrt((np.where(known, whole - mean, 0) ** 2).sum(0) / count)
+        deviation = np.where(deviation > 0, deviation, 1.0)
+        return cls(names, tuple(mean.tolist()), tuple(deviation.tolist()), not bool(known.all()))
+
+    @property
+    def size(self) -> int:
+        """Numbers of a step."""
+        return len(self.names) * (2 if self.marks else 1)
+
+    def encode(self, recording: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A recording (steps, features) as the model reads it; missing values are 0, and marked if they may occur."""
+        if recording.ndim == 1 and len(self.names) == 1:
+            recording = recording[:, None]
+        if recording.ndim != 2 or recording.shape[1] != len(self.names) or not len(recording):
+            raise DataError(
+                f"A recording has the shape {recording.shape}; wanted (steps, {len(self.names)}), as in training."
+            )
+        if np.isinf(recording).any():
+            raise DataError("A recording holds an infinite value. Correct it, or write NaN if it is missing.")
+        scaled = (recording - np.array(self.mean, np.float32)) / np.array(self.deviation, np.float32)
+        missing = np.isnan(scaled)
+        found = np.where(missing, np.float32(0), scaled)
+        return np.concatenate([found, missing.astype(np.float32)], 1) if self.marks else found
+
+
+@dataclass(frozen=True)
+class Coding:
+    """Labels by number, and the vocabulary of texts or the scale of recordings."""
+
+    labels: tuple[str, ...]
+    several: bool
+    vocabulary: Text | None
+    features: Features | None
+
+    @classmethod
+    def of(cls, examples: Examples, config: ClassifyConfig) -> Self:
+        """From training examples and a config with everything chosen. Raises DataError for a single class."""
+        assert examples.labels is not None
+        counts = Counter(label for own in examples.labels for label in own)
+        labels = tuple(sorted(counts, key=_in_order))
+        if len(labels) < 2 and not examples.several:
+            raise DataError(
+                f"{examples.where}: every example has the label '{labels[0] if labels else ''}'. "
+                "At least two classes are needed; look at the label column."
+            )
+        if examples.is_text:
+            return cls(labels, examples.several, _vocabulary(list(map(str, examples.inputs)), config), None)
+        recordings = [np.asarray(recording, np.float32) for recording in examples.inputs]
+        return cls(labels, examples.several, None, Features.of(examples.features, recordings))
+
+    @property
+    def symbols(self) -> int:
+        """How many different symbols there are; 0 for recordings."""
+        return 0 if self.vocabulary is None else len(self.vocabulary)
+
+    @property
+    def size(self) -> int:
+        """Numbers of a step of a recording."""
+        return 0 if self.features is None else self.features.size
+
+    def encode(self, one: str | NDArray[Any]) -> Steps:
+        """An example as the model reads it: (steps,) ids or (steps, numbers). Raises DataError for the wrong kind."""
+        if self.vocabulary is not None:
+            if not isinstance(one, str):
+                raise DataError(f"This classifier was trained on texts; it got a {type(one).__name__}.")
+            ids = self.vocabulary.encode(one)
+            return ids if len(ids) else np.zeros(1, np.int32)
+        assert self.features is not None
+        if isinstance(one, str):
+            raise DataError("This classifier was trained on recordings; it got a text.")
+        return self.features.encode(np.asarray(one, np.float32))
+
+    def pieces(self, one: str | NDArray[Any]) -> list[str]:
+        """What of an example each of its steps stands for."""
+        if self.vocabulary is None or not isinstance(one, str):
+            return [f"step {n}" for n in range(1, len(one) + 1)]
+        if isinstance(self.vocabulary, TokenVocabulary):
+            found = self.vocabulary.pieces(one)
+        elif isinstance(self.vocabulary, CharacterVocabulary):
+            found = list(graphemes(one) if has_clusters(set(one)) else one)
+        else:
+            found = [self.vocabulary.decode([n]) for n in self.vocabulary.encode(one).tolist()]
+        return found or [""]
+
+    def targets(self, labels: Sequence[tuple[str, ...]], where: str) -> NDArray[np.bool_]:
+        """(examples, labels). Raises DataError for a label that was not there in training."""
+        number = {label: n for n, label in enumerate(self.labels)}
+        found = np.zeros((len(labels), len(self.labels)), np.bool_)
+        for row, own in enumerate(labels):
+            for label in own:
+                if label not in number:
+                    raise DataError(
+                        f"{where}, example {row + 1}: the label '{label}' was not there in training. "
+                        f"Known: {', '.join(self.labels[:20])}{', ...' if len(self.labels) > 20 else ''}."
+                    )
+                found[row, number[label]] = True
+        return found
+
+    def named(self, chosen: NDArray[np.bool_]) -> list[str] | list[tuple[str, ...]]:
+        """Labels of (examples, labels)."""
+        if self.several:
+            return [tuple(self.labels[n] for n in np.flatnonzero(row)) for row in chosen]
+        return [self.labels[n] for n in chosen.argmax(1)]
+
+    def to_json(self) -> dict[str, Any]:
+        """The coding as data."""
+        features = None
+        if self.features is not None:
+            own = self.features
+            features = {"names": list(own.names), "mean": list(own.mean), "deviation": list(own.deviation)}
+            features |= {"marks": own.marks}
+        vocabulary = None if self.vocabulary is None else self.vocabulary.to_json()
+        return {"labels": list(self.labels), "several": self.several, "vocabulary": vocabulary, "features": features}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The coding from its data. Raises RunError when they do not describe one."""
+        try:
+            vocabulary, features = data["vocabulary"], data["features"]
+            read: Any = _KINDS[vocabulary["kind"]] if vocabulary else None
+            known: Any = None
+            if read is not None:
+                known = read() if read is ByteVocabulary else read.from_json(vocabulary)
+            scale = None
+            if features is not None:
+                mean, deviation = (tuple(map(float, features[name])) for name in ("mean", "deviation"))
+                scale = Features(tuple(map(str, features["names"])), mean, deviation, bool(features["marks"]))
+            labels = tuple(map(str, data["labels"]))
+            if (known is None) == (scale is None) or not labels:
+                raise ValueError("neither texts nor recordings")
+            return cls(labels, bool(data["several"]), known, scale)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"vocabulary.json does not hold together ({error}); the run folder is damaged.") from error
+
+
+def chosen_level(texts: Sequence[str]) -> str:
+    """What a step of such texts is best: characters of names and single words, else words."""
+    words = sum(len(split_words(text)) for text in texts[:1000])
+    return "character" if words < 2 * len(texts[:1000]) else "word"
+
+
+def _vocabulary(texts: list[str], config: ClassifyConfig) -> Text:
+    if config.level == "byte":
+        return ByteVocabulary()
+    if config.level == "character":
+        return CharacterVocabulary.of("\n".join(texts), config.minimum_count or 1)
+    if config.level == "bpe":
+        return BpeVocabulary.of("\n".join(texts), min(config.vocabulary_size, 8000))
+    found = TokenVocabulary.of(texts, config.lower, config.minimum_count or 1, config.vocabulary_size)
+    if not found.symbols:
+        raise UsageError(f"No word occurs {config.minimum_count} times; use a smaller minimum_count.")
+    return found
+
+
+def _in_order(label: str) -> tuple[int, float, str]:
+    """Numbers by size, then names."""
+    try:
+        return 0, float(label), label
+    except ValueError:
+        return 1, 0.0, label

@@ -1,0 +1,115 @@
+"""Every setting of the classify task, with its default: the only place where they live."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from ricorso.layers.pooling import POOLINGS
+from ricorso.training.settings import TrainingSettings, other_default
+
+# what is chosen where the user leaves it open, by what a step of a sequence is
+CHOSEN: dict[str, dict[str, Any]] = {
+    "word": {"embedding_size": 128, "input_dropout": 0.4, "word_dropout": 0.1},
+    "character": {"embedding_size": 64, "input_dropout": 0.1, "word_dropout": 0.0},
+    "series": {"embedding_size": None, "input_dropout": 0.0, "word_dropout": 0.0},
+}
+CHOSEN |= {"byte": CHOSEN["character"], "bpe": CHOSEN["word"]}
+
+
+class ClassifyConfig(TrainingSettings):
+    """The settings of a Classifier."""
+
+    # the columns
+    text: tuple[str, ...] | None = Field(None, strict=False, description="The column(s) of texts; left out: guessed.")
+    label: tuple[str, ...] | None = Field(
+        None, strict=False, description="The column of labels, or columns of 0 and 1, one each; left out: guessed."
+    )
+    header: bool | None = Field(None, description="Whether the first line of a table names columns; left out: guessed.")
+    drop_empty: bool = Field(False, description="Leave texts out that are empty, instead of refusing them.")
+    example: str | None = Field(
+        None, description="In a table of series, the column that says which rows belong together."
+    )
+    time: str | None = Field(None, description="In a table of series, the column by which steps are in order.")
+    features: tuple[str, ...] | None = Field(
+        None, strict=False, description="In a table of series, the columns of numbers; left out: all others."
+    )
+    several: bool | None = Field(None, description="Whether an example may have several labels; left out: guessed.")
+    separator: str | None = Field(None, description="What stands between several labels; left out: guessed.")
+    label_until: str | None = Field(
+        None, description="Labels are cut where this stands: ':' makes DESC of DESC:manner."
+    )
+    encoding: str = Field("utf-8", description="How the files of texts are encoded.")
+
+    # the text
+    level: Literal["word", "character", "byte", "bpe"] | None = Field(
+        None, description="What a step of a text is; left out: characters of names and single words, else words."
+    )
+    lower: bool = Field(True, description="Whether words are read in lower case.")
+    minimum_count: int | None = Field(
+        None, ge=1, description="Words that are rarer count as unknown; left out: 2, in a small text 1."
+    )
+    vocabulary_size: int = Field(30_000, ge=2, description="The most different symbols that are told apart.")
+
+    # the model
+    cell: str = Field("gru", description="The recurrent cell: a name of `ricorso cells`, or FILE.py:NAME for your own.")
+    hidden_size: int = Field(128, ge=1, description="Units in each layer and direction.")
+    num_layers: int = Field(1, ge=1, description="Recurrent layers on top of one another.")
+    bidirectional: bool = Field(True, description="Read each sequence from both ends.")
+    embedding_size: int | None = Field(
+        None, ge=1, description="Width of a learnt vector for each symbol; left out: 128 for words, 64 for characters."
+    )
+    pooling: tuple[Literal[POOLINGS], ...] = Field(  # type: ignore[valid-type]
+        ("last", "max", "mean"), strict=False, description="How the steps become one vector, side by side."
+    )
+    segment: int | None = Field(
+        None,
+        ge=1,
+        description="Steps between two states that are kept in training; long sequences then take little memory and "
+        "some time, and gradients stay exact.",
+    )
+
+    # against overfitting
+    dropout: float = Field(
+        0.5, ge=0, lt=1, description="Share of the pooled vector, and of outputs between layers, dropped."
+    )
+    input_dropout: float | None = Field(
+        None, ge=0, lt=1, description="Share of the inputs dropped, the same at each step; left out: by the level."
+    )
+    word_dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of the symbols that are read as unknown in training; left out: by the level.",
+    )
+    recurrent_dropout: float = Field(0.0, ge=0, lt=1, description="Share of the state dropped, the same at each step.")
+    weight_drop: float = Field(0.0, ge=0, lt=1, description="Share of the recurrent weights dropped in each batch.")
+    class_weights: Literal["balanced"] | None = Field(
+        None, description="balanced: each class counts alike in the loss, however rare it is."
+    )
+
+    # training
+    pretrain_epochs: int = Field(
+        0,
+        ge=0,
+        description="Passes over the training texts in which each direction first learns to predict their words, "
+        "without looking at labels; helps where labelled texts are few and long. Its time is not part of minutes.",
+    )
+    batch_size: int = other_default("batch_size", 32)
+    learning_rate: float = other_default("learning_rate", 2e-3)
+    validation_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the examples kept for validation.")
+
+    @field_validator("text", "label", "features", "pooling", mode="before")
+    @classmethod
+    def _alone(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.pretrain_epochs and self.num_layers > 1 and self.bidirectional:
+            raise ValueError(
+                "pretrain_epochs needs one layer, or one direction: in a second layer each direction has seen what the "
+                "other should predict."
+            )
+        if not self.pooling:
+            raise ValueError(f"pooling should name at least one of {', '.join(POOLINGS)}.")
+        return self

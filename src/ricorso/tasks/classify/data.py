@@ -1,0 +1,89 @@
+"""Examples as batches, and what is chosen from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ricorso.data.examples import Examples
+from ricorso.tasks.classify.coding import Coding, Steps, chosen_level
+from ricorso.tasks.classify.config import CHOSEN, ClassifyConfig
+
+_MANY_WORDS = 50_000
+
+
+@dataclass(frozen=True)
+class ClassifyBatch:
+    """Symbols (time, batch) or features (time, batch, numbers), zero after each end; lengths (batch); targets
+    (batch, labels)."""
+
+    steps: Tensor
+    lengths: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Examples as numbers: steps of each, and targets (examples, labels)."""
+
+    steps: tuple[Steps, ...]
+    targets: NDArray[np.bool_]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Steps of each example."""
+        return np.array([len(own) for own in self.steps], np.int64)
+
+    def batch(self, numbers: NDArray[np.int64]) -> ClassifyBatch:
+        """Some examples side by side."""
+        steps, lengths = side_by_side([self.steps[n] for n in numbers.tolist()])
+        return ClassifyBatch(steps, lengths, torch.from_numpy(self.targets[numbers].astype(np.float32)))
+
+
+@dataclass(frozen=True)
+class ClassifyData:
+    """What is trained on and what is validated on."""
+
+    train: Encoded
+    validation: Encoded | None
+
+
+def side_by_side(sequences: Sequence[Steps]) -> tuple[Tensor, Tensor]:
+    """Sequences (steps, ...) as one tensor (time, batch, ...), zero after each end, and their lengths (batch)."""
+    lengths = [len(own) for own in sequences]
+    first = sequences[0]
+    whole = np.zeros((len(sequences), max(lengths), *first.shape[1:]), np.int64 if first.ndim == 1 else np.float32)
+    for row, own in enumerate(sequences):
+        whole[row, : len(own)] = own
+    return torch.from_numpy(np.ascontiguousarray(whole.swapaxes(0, 1))), torch.tensor(lengths)
+
+
+def encoded(examples: Examples, coding: Coding) -> Encoded:
+    """Examples as numbers. Raises DataError for a label that was not there in training."""
+    assert examples.labels is not None
+    steps = tuple(coding.encode(one) for one in examples.inputs)
+    return Encoded(steps, coding.targets(examples.labels, examples.where))
+
+
+def chosen(examples: Examples, config: ClassifyConfig) -> tuple[ClassifyConfig, list[str]]:
+    """The config with everything chosen that was left open, and why, in sentences."""
+    update: dict[str, Any] = {"several": examples.several}
+    told = []
+    kind = "series"
+    if examples.is_text:
+        texts = [str(text) for text in examples.inputs]
+        kind = config.level or chosen_level(texts)
+        if config.level is None:
+            update["level"] = kind
+            told.append(f"a step is a {kind}")
+        if config.minimum_count is None:
+            size = sum(text.count(" ") for text in texts)
+            update["minimum_count"] = 2 if kind == "word" and size > _MANY_WORDS else 1
+    for name, value in CHOSEN[kind].items():
+        if getattr(config, name) is None:
+            update[name] = value
+    return config.model_copy(update=update), told

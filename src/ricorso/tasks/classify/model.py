@@ -1,0 +1,75 @@
+"""The classify task's model: symbols or features, recurrent layers, pooling, a score for each label."""
+
+import torch
+from torch import Tensor, nn
+
+from ricorso.equations import Cell
+from ricorso.layers import Recurrent
+from ricorso.layers.pooling import Pooling
+from ricorso.tasks.classify.config import ClassifyConfig
+
+
+class ClassifierModel(nn.Module):
+    """Scores of labels for sequences of symbols (ids) or of features.
+
+    symbols: how many different ones there are, 0 for features; features: how many a step has.
+
+    temperature: what scores are divided by for honest probabilities (Guo et al. 2017, arXiv:1706.04599); thresholds: of
+    several labels, from which probability on each is given. Both are set after training, on the validation examples.
+    """
+
+    temperature: Tensor
+    thresholds: Tensor
+
+    def __init__(self, cell: Cell, symbols: int, features: int, labels: int, config: ClassifyConfig) -> None:
+        super().__init__()
+        width = config.embedding_size if symbols else features
+        assert width is not None
+        assert config.input_dropout is not None
+        assert config.word_dropout is not None
+        self.embedding = nn.Embedding(symbols, width) if symbols else None
+        if self.embedding is not None:
+            nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        self.word_dropout = config.word_dropout
+        self.recurrent = Recurrent(
+            cell,
+            width,
+            config.hidden_size,
+            config.num_layers,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout if config.num_layers > 1 else 0.0,
+            input_dropout=config.input_dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            weight_drop=config.weight_drop,
+            segment=config.segment,
+        )
+        size = config.hidden_size * (2 if config.bidirectional else 1)
+        self.pooling = Pooling(size, config.pooling, config.bidirectional)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(self.pooling.size, labels)
+        self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("thresholds", torch.full((labels,), 0.5))
+
+    def forward(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """Scores (batch, labels) of symbols (time, batch) or features (time, batch, features)."""
+        return self.scores(self.embedded(steps), lengths)
+
+    def embedded(self, steps: Tensor) -> Tensor:
+        """What the first layer reads, (time, batch, width)."""
+        if self.embedding is None:
+            return steps
+        if self.training and self.word_dropout:
+            steps = steps.masked_fill(torch.rand(steps.shape, device=steps.device) < self.word_dropout, 0)
+        vectors: Tensor = self.embedding(steps)
+        return vectors
+
+    def scores(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Scores (batch, labels) from what the first layer reads."""
+        outputs, _ = self.recurrent(embedded, lengths=lengths)
+        scores: Tensor = self.head(self.dropout(self.pooling(outputs, lengths)))
+        return scores
+
+    def probabilities(self, scores: Tensor, several: bool) -> Tensor:
+        """Calibrated probabilities (batch, labels); of several labels each on its own."""
+        scaled = scores / self.temperature
+        return scaled.sigmoid() if several else scaled.softmax(1)

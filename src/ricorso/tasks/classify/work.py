@@ -1,0 +1,86 @@
+"""The classify task as the training loop sees it."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from ricorso.data.lengthwise import Lengthwise
+from ricorso.tasks.classify.config import ClassifyConfig
+from ricorso.tasks.classify.data import ClassifyBatch, ClassifyData, Encoded
+from ricorso.tasks.classify.model import ClassifierModel
+from ricorso.training.checkpoint import State
+
+_AT_ONCE = 256
+
+
+class ClassifyWork:
+    """Examples of similar length side by side, every one once in an epoch."""
+
+    def __init__(self, model: ClassifierModel, data: ClassifyData, config: ClassifyConfig) -> None:
+        self.model, self._data, self._config = model, data, config
+        self._order = Lengthwise(data.train.lengths, config.batch_size, config.seed)
+        self.batches_per_epoch = self._order.batches_per_epoch
+        self.examples = self._order.examples
+        self.symbols_per_batch = round(float(data.train.lengths.mean()) * self.examples)
+        self._weights = _balanced(data.train.targets, bool(config.several)) if config.class_weights else None
+
+    def batch(self, epoch: int, number: int, part: slice) -> ClassifyBatch:
+        """Some of the examples of a batch."""
+        return self._data.train.batch(self._order.batch(epoch, number)[part])
+
+    def place(self, epoch: int, number: int) -> str:
+        """Which examples a batch holds."""
+        numbers = self._order.batch(epoch, number)[:3] + 1
+        return f"batch {number} of epoch {epoch}: training examples {', '.join(map(str, numbers.tolist()))}, ..."
+
+    def loss(self, batch: ClassifyBatch, state: State) -> tuple[Tensor, State]:
+        """The mean loss in nats; nothing is carried from batch to batch."""
+        scores = self.model(batch.steps, batch.lengths)
+        smoothing = self._config.label_smoothing
+        if self._config.several:
+            targets = batch.targets * (1 - smoothing) + smoothing / 2
+            return binary_cross_entropy_with_logits(scores, targets, pos_weight=self._weights), None
+        # each by its weight and no batch by its sum, so that parts of a batch add up to the whole
+        answers = batch.targets.argmax(1)
+        each = cross_entropy(scores, answers, self._weights, label_smoothing=smoothing, reduction="none")
+        return each.mean(), None
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """The mean loss and the share of right answers over the validation examples."""
+        assert self._data.validation is not None
+        scores = scores_of(self.model, self._data.validation)
+        targets = torch.from_numpy(self._data.validation.targets)
+        if self._config.several:
+            right = ((scores > 0) == targets).all(1)
+            loss = binary_cross_entropy_with_logits(scores, targets.to(scores.dtype))
+        else:
+            answers = targets.long().argmax(1)
+            right, loss = scores.argmax(1) == answers, cross_entropy(scores, answers)
+        return {"validation_loss": float(loss), "validation_accuracy": float(right.float().mean())}
+
+    def sample(self) -> str:
+        """Nothing is written along the way."""
+        return ""
+
+
+@torch.no_grad()
+def scores_of(model: ClassifierModel, data: Encoded) -> Tensor:
+    """Scores (examples, labels), in the order of the examples."""
+    order = np.argsort(data.lengths, kind="stable")
+    found = torch.empty(len(order), model.head.out_features)
+    for begin in range(0, len(order), _AT_ONCE):
+        numbers = order[begin : begin + _AT_ONCE]
+        batch = data.batch(numbers)
+        found[torch.from_numpy(numbers)] = model(batch.steps, batch.lengths)
+    return found
+
+
+def _balanced(targets: NDArray[np.bool_], several: bool) -> Tensor:
+    """What each class weighs so that all count alike; of several labels, what its presence weighs against absence."""
+    counts = np.maximum(targets.sum(0), 1)
+    # the square root keeps a class of a handful of examples from leading everything
+    weights = np.sqrt((len(targets) - counts) / counts) if several else len(targets) / (targets.shape[1] * counts)
+    return torch.from_numpy(weights.astype(np.float32))
