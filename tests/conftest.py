@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 import pytest
 
@@ -25,3 +26,9 @@ def keras(tmp_path_factory):
         pytest.skip("Keras runs on another backend here")
     with module.device("cpu"):
         yield module
+
+
+def pytest_configure() -> None:
+    # a shell starts what runs in the background without Ctrl-C, on which some tests rely
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
