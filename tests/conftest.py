@@ -8,6 +8,9 @@ import pytest
 
 
 def pytest_configure():
+    # a shell starts what runs in the background without Ctrl-C, on which some tests rely
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # a full garbage collection walks through all that is loaded, torch and the tests: one in twenty will do
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, 200)
@@ -26,9 +29,3 @@ def keras(tmp_path_factory):
         pytest.skip("Keras runs on another backend here")
     with module.device("cpu"):
         yield module
-
-
-def pytest_configure() -> None:
-    # a shell starts what runs in the background without Ctrl-C, on which some tests rely
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
