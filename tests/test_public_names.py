@@ -20,6 +20,7 @@ NAMES = {
     "accelerate",
     "check_cell",
     "get_cell",
+    "Tagger",
     "load",
     "resume",
 }

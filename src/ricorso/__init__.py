@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ricorso.tasks.classify.task import Classifier
     from ricorso.tasks.forecast.task import Forecaster
     from ricorso.tasks.generate.task import Generator
+    from ricorso.tasks.tag.task import Tagger
 
 _HOME = {
     "CATALOGUE": "ricorso.cells",
@@ -39,6 +40,7 @@ _HOME = {
     "Recurrent": "ricorso.layers",
     "RecurrentCell": "ricorso.layers.step",
     "RicorsoError": "ricorso.errors",
+    "Tagger": "ricorso.tasks.tag.task",
     "accelerate": "ricorso.exchange",
     "check_cell": "ricorso.check",
     "get_cell": "ricorso.cells",
@@ -61,6 +63,7 @@ __all__ = [
     "Recurrent",
     "RecurrentCell",
     "RicorsoError",
+    "Tagger",
     "accelerate",
     "check_cell",
     "get_cell",

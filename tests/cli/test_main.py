@@ -30,7 +30,7 @@ def test_every_command_has_help_with_an_example(ricorso, command):
     [
         (["trian"], "There is no command 'trian'. Did you mean 'train'?"),
         (["--versoin"], "There is no option '--versoin'. Did you mean '--version'?"),
-        (["train"], "Name a task: generate, forecast."),
+        (["train"], "Name a task: classify, generate, forecast, tag."),
         (["train", "genrate", "x"], "There is no task 'genrate'. Did you mean 'generate'?"),
         (["train", "generate"], "Missing argument 'DATA'."),
         (["train", "generate", "x", "--hiden-size", "3"], "Did you mean '--hidden-size'?"),

@@ -61,6 +61,10 @@ def evaluate(
         answer({"run": str(run), **figures})
     elif model.task == "generate":
         _show_text(figures)
+    elif model.task == "tag":
+        from ricorso.tasks.tag.metrics import figures_table as tags_table
+
+        click.echo(tags_table(figures))
     else:
         from ricorso.cli.telling import figures_table, labels_table
 

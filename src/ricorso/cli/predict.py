@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
     from ricorso.tasks.classify.task import Classifier
     from ricorso.tasks.forecast.task import Forecaster
+    from ricorso.tasks.tag.task import Tagger
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 _OF_ANOMALIES = ("false_alarm_every", "window", "since", "usual_until")
 # which task each option is for
-_OPTIONS = dict.fromkeys(("anomalies", *_OF_ANOMALIES, "quantiles", "paths", "page"), "forecast")
-_OPTIONS |= {"explain": "classify"}
+_OPTIONS: dict[str, tuple[str, ...]] = dict.fromkeys(("anomalies", *_OF_ANOMALIES, "quantiles", "paths"), ("forecast",))
+_OPTIONS |= {"explain": ("classify",), "page": ("forecast", "tag")}
 
 
 @click.command(epilog="Example: ricorso predict runs/reviews new-reviews.csv --explain --out labels.csv")
@@ -62,16 +63,17 @@ _OPTIONS |= {"explain": "classify"}
     "--page",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write a page with pictures too, of the forecasts or of the anomalies.",
+    help="Write a page too: of the forecasts, of the anomalies, or of the tagged sentences.",
 )
 @json_option
 def predict(run: Path, data: Path | None, out: Path | None, as_json: bool, **options: Any) -> None:
     """Label the examples in DATA with the model in the folder RUN, or forecast what comes after the series in DATA.
 
     Of a classifier: a row for each example in DATA, with its label and the probability of each; `-` reads a text from
-    each line of standard input. Of a forecaster: DATA may hold newer values of the series that were learnt, or other
-    ones; left out, the training data are read again. With --anomalies every value is compared with the forecast made
-    one step before it.
+    each line of standard input. Of a tagger: a row for each word of the sentences in DATA (a line each in .txt and on
+    standard input, else as in training), or for each step of series. Of a forecaster: DATA may hold newer values of
+    the series that were learnt, or other ones; left out, the training data are read again. With --anomalies every
+    value is compared with the forecast made one step before it.
     """
     from ricorso.tasks import load
 
@@ -87,16 +89,19 @@ def predict(run: Path, data: Path | None, out: Path | None, as_json: bool, **opt
         raise UsageError(f"{_flag(ways[0])} and {_flag(ways[1])} exclude each other; give one of them.")
     model = load(run)
     for name in given:
-        if _OPTIONS[name] != model.task:
+        if model.task not in _OPTIONS[name]:
+            wanted = " and ".join(_OPTIONS[name])
             raise UsageError(
-                f"{_flag(name)} is for runs of the task {_OPTIONS[name]}; '{run}' is a run of the task {model.task}."
+                f"{_flag(name)} is for runs of the task {wanted}; '{run}' is a run of the task {model.task}."
             )
     if model.task == "classify":
         frame = _labels(model, run, data, **given)
     elif model.task == "forecast":
         frame = _forecast(model, data, **given)
+    elif model.task == "tag":
+        frame = _tags(model, run, data, **given)
     else:
-        raise UsageError(f"'{run}' is a run of the task {model.task}; this is for classify and forecast.")
+        raise UsageError(f"'{run}' is a run of the task {model.task}; this is for classify, forecast and tag.")
     if out is None:
         click.echo(frame.write_ndjson() if as_json else frame.write_csv(), nl=False)
         return
@@ -115,6 +120,15 @@ def _labels(classifier: "Classifier", run: Path, data: Path | None, explain: boo
     if data is None:
         raise UsageError(f"DATA is missing: what should '{run}' label? Give a file, or - for lines of standard input.")
     return classifier.table(data, explain=explain)
+
+
+def _tags(tagger: "Tagger", run: Path, data: Path | None, page: Path | None = None) -> "pl.DataFrame":
+    if data is None:
+        raise UsageError(f"DATA is missing: what should '{run}' tag? Give a file, or - for lines of standard input.")
+    sequences = tagger.sequences(data)
+    if page is not None:
+        click.echo(f"Marked: {tagger.show(sequences).save(page)}", err=True)
+    return tagger.table(sequences)
 
 
 def _forecast(

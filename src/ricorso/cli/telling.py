@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
 SAMPLE_LENGTH = 400
+# sentences on the page of a tagger
+_SHOWN = 12
 Steps = list[tuple[str, str]]
 
 
@@ -124,8 +127,32 @@ def figures_table(figures: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _tagged(model: Any) -> Made:
+    held_out = model.held_out_
+    if held_out is None:
+        return Made({}, "No sequences were kept to measure it on.\n")
+    from ricorso.tasks.tag.metrics import figures_table
+
+    figures = model.evaluate(held_out)
+    text = f"Of the sequences kept for validation:\n\n{figures_table(figures)}\n"
+    picture = f"<pre>{escape(figures_table(figures))}</pre>"
+    if not held_out.series:
+        picture += model.show(held_out.sequences[:_SHOWN]).section()
+    return Made({"evaluation": figures}, text, picture)
+
+
+def _tag_steps(run: Path) -> Steps:
+    folder = quote(str(run))
+    return [
+        (f"ricorso predict {folder} FILE", "tag other sentences or series"),
+        (f"ricorso predict {folder} FILE --page tagged.html", "and mark them on a page"),
+        (f"ricorso evaluate {folder} FILE", "measure it on other tagged data"),
+    ]
+
+
 TELLING = {
     "generate": Telling(_written, "nats per symbol", _text_steps),
     "classify": Telling(_classified, "nats per example", _classify_steps),
     "forecast": Telling(_measured, "on the scale of each window", _forecast_steps),
+    "tag": Telling(_tagged, "(share of wrong tags, or what is missing to an F1 of spans of 1)", _tag_steps),
 }

@@ -14,6 +14,7 @@ TASKS = {
     "classify": Member("ricorso.cli.train:classify_command", "Learn which label a text or a recording has."),
     "generate": Member("ricorso.cli.train:generate_command", "Learn a text and write more of it."),
     "forecast": Member("ricorso.cli.train:forecast_command", "Learn series and forecast what comes next."),
+    "tag": Member("ricorso.cli.train:tag_command", "Learn a label for each word, or each step of a series."),
 }
 
 train = Group(
@@ -63,6 +64,20 @@ def forecast_command() -> click.Command:
         help="Learn the series in the file DATA: CSV, JSONL or Parquet, also .gz; a column of times, and either one "
         "that names the series and one or several to forecast, or a column or a row for each series.",
         epilog="Example: ricorso train forecast sales.csv --horizon 28 --minutes 2 --out runs/sales",
+    )
+
+
+def tag_command() -> click.Command:
+    """Make `ricorso train tag`."""
+    from ricorso.tasks.tag.config import TagConfig
+
+    return _command(
+        "tag",
+        TagConfig,
+        validation=True,
+        help="Learn the tags of the words in DATA: CoNLL-U, columns of words and tags (as in CoNLL-2003), or lines of "
+        'JSON with "tokens" and "tags"; with --column a table of series with a column of tags; also .gz.',
+        epilog="Example: ricorso train tag eng.train --valid eng.testa --out runs/names",
     )
 
 

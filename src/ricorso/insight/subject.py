@@ -35,6 +35,15 @@ def _text(config: Mapping[str, Any]) -> str:
     return f"A text model, trained on {source}{size}: {_layers(config['settings'])}"
 
 
+def _tags(config: Mapping[str, Any]) -> str:
+    data = config["data"]["train"]
+    source = "sequences" if not data["path"] else Path(data["path"]).name
+    return (
+        f"A tagger, learnt from {source} ({data['sequences']:,} sequences, {data['steps']:,} steps): "
+        f"{_layers(config['settings'])}"
+    )
+
+
 def _series(config: Mapping[str, Any]) -> str:
     data = config["data"]
     source = "a table" if not data["path"] else Path(data["path"]).name
@@ -75,6 +84,17 @@ SUBJECTS = {
         ],
         code=lambda run: f"import ricorso\n\ngenerator = ricorso.load({run!r})\nprint(generator.generate(length=500))",
         nats=True,
+    ),
+    "tag": Subject(
+        subtitle=_tags,
+        loss="Loss: nats a step in training; in validation the share of wrong tags, or 1 less F1 of spans",
+        made="Sentences kept for validation",
+        commands=lambda run: [
+            f"ricorso predict {quote(run)} text.txt --page tagged.html",
+            f"ricorso evaluate {quote(run)} others.conll",
+        ],
+        code=lambda run: f"import ricorso\n\ntagger = ricorso.load({run!r})\nprint(tagger.predict(['a text']))",
+        nats=False,
     ),
     "forecast": Subject(
         subtitle=_series,

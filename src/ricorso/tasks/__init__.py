@@ -12,6 +12,7 @@ TASKS = {
     "generate": "ricorso.tasks.generate.task:Generator",
     "classify": "ricorso.tasks.classify.task:Classifier",
     "forecast": "ricorso.tasks.forecast.task:Forecaster",
+    "tag": "ricorso.tasks.tag.task:Tagger",
 }
 
 

@@ -1,0 +1,1 @@
+"""Tag: a label at every step of a sequence."""
