@@ -22,11 +22,12 @@ def table():
     """A daily and a weekly wave with noise, on levels from 10 to 10,000."""
     draw = np.random.default_rng(0)
     hours = np.arange(LENGTH)
-    columns = {}
+    names, values = [], []
     for number in range(SERIES):
         wave = 3 + np.sin(hours * 2 * np.pi / 24 + draw.random()) + np.sin(hours * 2 * np.pi / 168)
-        columns[f"s{number}"] = 10 ** draw.uniform(1, 4) * (wave + 0.1 * draw.normal(size=LENGTH))
-    return columns
+        names += [f"s{number}"] * LENGTH
+        values.append(10 ** draw.uniform(1, 4) * (wave + 0.1 * draw.normal(size=LENGTH)))
+    return {"series": names, "value": np.concatenate(values)}
 
 
 def main():
@@ -36,6 +37,7 @@ def main():
         forecaster = ricorso.Forecaster(
             model=model, horizon=HORIZON, season=24, minutes=0.5, validation_fraction=0.0, **setting
         ).fit(data)
+        assert forecaster.data_["series"] == SERIES
         shares = next(line["time"] for line in forecaster.metrics_ if line["kind"] == "end")
         inside = shares["forward"] + shares["backward"]
         rows[model] = {"in the model": inside, "shares": shares, "steps": forecaster.best_["steps"]}

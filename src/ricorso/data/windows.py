@@ -110,6 +110,10 @@ class Windows:
         """Some of the windows of a batch."""
         return self.at(*self._origins.at(self._places(epoch, number)[part]))
 
+    def batches(self, epoch: int, numbers: Iterable[int]) -> WindowBatch:
+        """The windows of several batches, one batch after the other."""
+        return self.at(*self._origins.at(np.concatenate([self._places(epoch, number) for number in numbers])))
+
     def place(self, epoch: int, number: int) -> str:
         """Where the windows of a batch are from, in words."""
         series, origins = (part.tolist() for part in self._origins.at(self._places(epoch, number)))

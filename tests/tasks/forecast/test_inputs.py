@@ -13,6 +13,7 @@ from small_forecast import SMALL
 import ricorso
 from ricorso.data.series import read_series
 from ricorso.errors import DataError, RunError, UsageError
+from ricorso.tasks.forecast.data import Batches, prepare
 from ricorso.tasks.forecast.inputs import Encoding, Standard, since_last
 from ricorso.tasks.forecast.task import Forecaster
 
@@ -121,6 +122,20 @@ def test_each_of_several_targets_has_a_vector_of_its_own() -> None:
     frame = fitted.predict()
     sold, cost = (frame.filter(target=name)["q0.5"].to_numpy() for name in ("sold", "cost"))
     assert not np.allclose(sold, cost), "the same values, told apart by their vectors"
+
+
+@pytest.mark.parametrize("targets", [("sold",), ("sold", "area")])
+def test_batches_cut_together_are_those_cut_alone(targets: tuple[str, ...]) -> None:
+    roles = {"time": "when", "series": "shop", "targets": targets, "known": ("price",)}
+    fitted = Forecaster(**SMALL | roles | {"epochs": 1}).fit(table())
+    data = prepare(fitted.series_, fitted.config_)
+    work = fitted._work(data)
+    batches = Batches(data.known, data.windows, fitted._encoding())
+    for number in (0, 7, 8, work.batches_per_epoch - 1):
+        found = work.batch(1, number, slice(2, 9))
+        alone = batches.of(data.train.batch(1, number, slice(2, 9)))
+        for name, tensor in vars(alone).items():
+            torch.testing.assert_close(getattr(found, name), tensor, rtol=0, atol=0, equal_nan=True)
 
 
 def test_past_columns_are_for_segments() -> None:
