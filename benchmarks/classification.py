@@ -98,7 +98,7 @@ def measure(name, root, seeds, epochs, options):
     scores, threshold = simple.scores(test.inputs), 0.0
     if train.several:
         threshold = best_threshold(simple.scores(valid.inputs), coding.targets(valid.labels, valid.where))
-    picked = scores >= threshold if train.several else baseline.choose(scores, several=False)
+    picked = scores >= threshold if train.several else baseline.likeliest(scores)
     simple = figures(scores, picked, targets[1], coding.labels, train.several)
     settings = {key: value for key, value in classifier.config_.model_dump().items() if key != "features"}
     return {

@@ -87,6 +87,16 @@ def write_file(path: Path, content: bytes) -> None:
         raise
 
 
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file whole or not at all and return its path. Raises RunError when the disk refuses."""
+    target = Path(path)
+    try:
+        write_file(target, text.encode())
+    except OSError as error:
+        raise RunError(f"'{target}' could not be written: {error.strerror}.") from error
+    return target
+
+
 def seal(folder: Path, names: Sequence[str] = RUN_FILES) -> None:
     """Write the manifest over those of the named files that exist. Call it after changing a file of a run."""
     present = [name for name in names if (folder / name).is_file()]

@@ -189,7 +189,10 @@ def test_a_training_ends_for_all_at_once(stopped: bool, monkeypatch: pytest.Monk
 
 def train(folder: Path, *more: str) -> list[str]:
     text = folder.parent / "text.txt"
-    text.write_text(TEXT)
+    # whole or not at all: every process of a training comes past here while the others read
+    own = text.with_suffix(f".{os.getpid()}")
+    own.write_text(TEXT)
+    own.replace(text)
     return ["train", "generate", str(text), "--out", str(folder), *OPTIONS, *more]
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ricorso.bundle import write_file
-from ricorso.errors import RunError
+from ricorso.bundle import write_text
 from ricorso.pages.page import charting, filled, numbers
 from ricorso.pages.page import page as whole_page
 
@@ -83,12 +82,7 @@ def write_anomalies(frame: pl.DataFrame, page: str | Path, *, title: str, false_
     be written.
     """
     body = f"<h1>{escape(title)}</h1>\n{charting()}\n{anomalies_section(frame, false_alarm_every)}"
-    target = Path(page)
-    try:
-        write_file(target, whole_page(title, body).encode())
-    except OSError as error:
-        raise RunError(f"'{target}' could not be written: {error.strerror}.") from error
-    return target
+    return write_text(page, whole_page(title, body))
 
 
 def told(frame: pl.DataFrame, found: pl.DataFrame, false_alarm_every: float) -> str:

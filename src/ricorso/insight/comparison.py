@@ -9,8 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ricorso.bundle import METRICS, write_file
-from ricorso.errors import RunError
+from ricorso.bundle import METRICS, write_text
 from ricorso.insight.runs import Run, comparable, differing, number
 from ricorso.pages.page import charting, filled, numbers
 from ricorso.pages.page import page as whole_page
@@ -86,11 +85,7 @@ def write_comparison(comparison: Comparison, page: Path) -> Path:
         charting=charting(),
         curves=numbers("curves", curves),
     )
-    try:
-        write_file(page, whole_page(title, body).encode())
-    except OSError as error:
-        raise RunError(f"'{page}' could not be written: {error.strerror}.") from error
-    return page
+    return write_text(page, whole_page(title, body))
 
 
 def shown(value: Any) -> str:

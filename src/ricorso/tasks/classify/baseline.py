@@ -72,10 +72,8 @@ def simple(inputs: Sequence[str] | Sequence[NDArray[np.float32]], targets: Flags
     return Summary([np.asarray(recording, np.float32) for recording in inputs], targets)
 
 
-def choose(scores: NDArray[np.float64], several: bool) -> Flags:
-    """The labels that scores speak for."""
-    if several:
-        return scores > 0
+def likeliest(scores: NDArray[np.float64]) -> Flags:
+    """The one label that scores speak for most, of each example."""
     found = np.zeros(scores.shape, np.bool_)
     found[np.arange(len(scores)), scores.argmax(1)] = True
     return found

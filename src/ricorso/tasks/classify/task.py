@@ -128,7 +128,7 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
             several, truth = self.coding_.several, data.validation.targets
             odds = _odds(scores)
             # it may choose its threshold by the same examples as the network
-            picked = odds >= best_threshold(odds, truth) if several else baseline.choose(scores, several)
+            picked = odds >= best_threshold(odds, truth) if several else baseline.likeliest(scores)
             measured = figures(odds, picked, truth, self.coding_.labels, several)
             self._simple = {"name": method.name, "accuracy": measured["accuracy"], "f1_micro": measured["f1_micro"]}
         return data
@@ -289,7 +289,7 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         if self.coding_.several:
             found: NDArray[np.bool_] = probabilities >= self.model_.thresholds.double().numpy()
             return found
-        return baseline.choose(probabilities, several=False)
+        return baseline.likeliest(probabilities)
 
 
 def _read(

@@ -34,7 +34,7 @@ class AutoregressiveModel(nn.Module):
         assert config.lags is not None
         self.config, self.lags = config, (1, *config.lags)
         self.context, self.horizon = config.context, config.horizon
-        self.history = config.context + max(self.lags)
+        self.history = config.history
         self.head: Head = head_for(config.loss, config.quantiles)
         self.static = StaticReader(sizes)
         self.recurrent = Recurrent(

@@ -13,7 +13,7 @@ class ForecastConfig(TrainingSettings):
     """The settings of a Forecaster."""
 
     # the question
-    horizon: int | None = Field(None, ge=1, description="Steps to forecast; left out: two seasons, or 12.")
+    horizon: int | None = Field(None, ge=1, description="Steps to forecast; left out: one season, or 12.")
     context: int | None = Field(
         None, ge=1, description="Steps of the past that a forecast is made from; left out: by season and length."
     )
@@ -101,6 +101,12 @@ class ForecastConfig(TrainingSettings):
             raise ValueError(f"quantiles should lie between 0 and 1, got {self.quantiles}.")
         self._check_model()
         return self
+
+    @property
+    def history(self) -> int:
+        """How many steps before the origin are read: the context and what lags need before it."""
+        assert self.context is not None
+        return self.context if self.model == "segments" else self.context + max((1, *(self.lags or ())))
 
     def _check_model(self) -> None:
         model, loss = self.model, self.loss

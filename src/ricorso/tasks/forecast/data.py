@@ -68,7 +68,7 @@ def prepare(known: SeriesSet, config: ForecastConfig) -> ForecastData:
     Raises DataError when no series is long enough.
     """
     assert config.horizon is not None
-    history = history_of(config)
+    history = config.history
     held_out = _held_out(known, config)
     shorter = tuple(_without_end(series, count) for series, count in zip(known.series, held_out, strict=True))
     minimum = min(history, max(config.horizon, 2))
@@ -81,12 +81,6 @@ def prepare(known: SeriesSet, config: ForecastConfig) -> ForecastData:
     if not any(held_out):
         return ForecastData(known, train, windows, None)
     return ForecastData(known, train, windows, _validation(windows, known, held_out))
-
-
-def history_of(config: ForecastConfig) -> int:
-    """How many steps before the origin are read: the context and what lags need before it."""
-    assert config.context is not None
-    return config.context if config.model == "segments" else config.context + max((1, *(config.lags or ())))
 
 
 def _validation(windows: Windows, known: SeriesSet, held_out: list[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

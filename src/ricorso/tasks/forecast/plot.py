@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ricorso.bundle import write_file
+from ricorso.bundle import write_text
 from ricorso.data.series import SeriesSet
-from ricorso.errors import DataError, RunError, UsageError, did_you_mean
+from ricorso.errors import DataError, UsageError, did_you_mean
 from ricorso.pages.page import charting, filled, numbers, page
 from ricorso.tasks.forecast.metrics import Values, intervals, middle
 
@@ -58,12 +58,7 @@ class ForecastPlot:
 
     def save(self, path: str | Path) -> Path:
         """Write the page and return its path. Raises RunError when it cannot be written."""
-        target = Path(path)
-        try:
-            write_file(target, self.page().encode())
-        except OSError as error:
-            raise RunError(f"'{target}' could not be written: {error.strerror}.") from error
-        return target
+        return write_text(path, self.page())
 
     def page(self) -> str:
         """The whole page as HTML."""

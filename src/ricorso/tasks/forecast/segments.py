@@ -29,7 +29,7 @@ class SegmentModel(nn.Module):
         assert config.horizon is not None
         assert config.loss is not None
         self.config = config
-        self.history, self.horizon = config.context, config.horizon
+        self.history, self.horizon = config.history, config.horizon
         self.head: Head = head_for(config.loss, config.quantiles)
         self.segment, hidden = config.segment, config.hidden_size
         self.past_segments = -(-config.context // self.segment)

@@ -21,7 +21,7 @@ from ricorso.tasks.estimator import Estimator
 from ricorso.tasks.forecast.autoregressive import AutoregressiveModel
 from ricorso.tasks.forecast.choice import chosen
 from ricorso.tasks.forecast.config import ForecastConfig
-from ricorso.tasks.forecast.data import Batches, ForecastData, fingerprint, history_of, prepare
+from ricorso.tasks.forecast.data import Batches, ForecastData, fingerprint, prepare
 from ricorso.tasks.forecast.heads import Point
 from ricorso.tasks.forecast.inputs import Encoding, InputSizes
 from ricorso.tasks.forecast.metrics import measures
@@ -329,7 +329,7 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
         return self.series_
 
     def _windows(self, known: SeriesSet) -> Windows:
-        history = history_of(self.config_)
+        history = self.config_.history
         return Windows(known, history, self.model_.horizon, 1, self.config_.seed, minimum_context=min(history, 2))
 
     def _check_known(self, known: SeriesSet, numbers: NDArray[np.int64]) -> None:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from ricorso.bundle import write_file
+from ricorso.bundle import write_text
 from ricorso.data.spans import spans_of
-from ricorso.errors import RunError
 from ricorso.pages.page import page
 
 # below this probability a tag is shown as unsure
@@ -43,12 +42,7 @@ class Marked:
 
     def save(self, path: str | Path) -> Path:
         """Write the page and return its path. Raises RunError when it cannot be written."""
-        target = Path(path)
-        try:
-            write_file(target, self.page().encode())
-        except OSError as error:
-            raise RunError(f"'{target}' could not be written: {error.strerror}.") from error
-        return target
+        return write_text(path, self.page())
 
     def page(self) -> str:
         """The whole page as HTML."""
