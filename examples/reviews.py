@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--cell", default="lstm", help="the recurrent cell [default: lstm]")
     parser.add_argument("--layers", type=int, default=2, help="recurrent layers [default: 2]")
     parser.add_argument("--hidden", type=int, default=32, help="units in each layer [default: 32]")
-    parser.add_argument("--epochs", type=int, default=6, help="times through the examples [default: 6]")
+    parser.add_argument("--epochs", type=int, help="times through the examples; left out, by their number")
     parser.add_argument("--one-way", action="store_true", help="read forwards only, and look at the last step only")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=None)

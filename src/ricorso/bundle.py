@@ -6,6 +6,7 @@ A sealed folder carries `manifest.json`, which lists the size and SHA-256 of its
     model.safetensors    the weights
     cell.json            the cell's equations as data
     vocabulary.json      where the task has one
+    counts.safetensors   what counted symbols say of labels, where a classifier counts
     metrics.jsonl        a line per logging step
     checkpoints/         sealed folders of their own, from which training goes on
     report.html          curves and samples
@@ -36,13 +37,14 @@ CONFIG = "config.json"
 MODEL = "model.safetensors"
 CELL = "cell.json"
 VOCABULARY = "vocabulary.json"
+COUNTS = "counts.safetensors"
 METRICS = "metrics.jsonl"
 REPORT = "report.html"
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"
 TEXT = "text.txt"
 VALIDATION_TEXT = "validation.txt"
-RUN_FILES = (CONFIG, MODEL, CELL, VOCABULARY, METRICS, REPORT, TEXT, VALIDATION_TEXT)
+RUN_FILES = (CONFIG, MODEL, CELL, VOCABULARY, COUNTS, METRICS, REPORT, TEXT, VALIDATION_TEXT)
 
 _TEMPORARY = ".unfinished"
 

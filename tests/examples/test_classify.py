@@ -21,7 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_reviews_are_told_apart_by_what_stands_before_a_word(run):
-    told = run("reviews", "--hidden", "8", "--epochs", "10", "--threads", "1")
+    told = run("reviews", "--hidden", "16", "--threads", "1")
     assert "1,200 texts to learn from, 300 to test on" in told
     assert "The network beats the bag of words" in told
     assert float(told.split("accuracy on the test: ")[1].split(",")[0]) > 0.8

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,10 +14,30 @@ from ricorso.training.schedule import SCHEDULES
 DEFAULT_MINUTES = 3.0
 
 
+@dataclass(frozen=True)
+class Passes:
+    """How long to train without a budget: as many epochs as make `steps` steps, from `fewest` to `most`."""
+
+    steps: int
+    fewest: int
+    most: int
+
+    def epochs(self, batches: int) -> int:
+        """Of so many batches.
+
+        >>> Passes(steps=2000, fewest=10, most=60).epochs(100)
+        20
+        """
+        return min(max(round(self.steps / batches), self.fewest), self.most)
+
+
 class TrainingSettings(BaseModel):
     """How to train; frozen, and checked when it is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    # what a task trains for without a budget, within DEFAULT_MINUTES; without it, for DEFAULT_MINUTES
+    passes: ClassVar[Passes | None] = None
 
     # how long
     minutes: float | None = Field(
@@ -105,10 +126,27 @@ class TrainingSettings(BaseModel):
                 raise UsageError(f"There is no option '{name}'.{did_you_mean(name, cls.model_fields)} Known: {known}.")
 
     def resolved(self) -> Self:
-        """The settings with what was left open decided: the time budget."""
-        if self.minutes is None and self.epochs is None:
+        """The settings with what was left open decided: the time budget, unless it depends on the data."""
+        if self.minutes is None and self.epochs is None and self.passes is None:
             return self.model_copy(update={"minutes": DEFAULT_MINUTES})
         return self
+
+    def for_size(self, examples: int) -> Self:
+        """The settings with the budget decided by the number of examples, where none was given."""
+        if self.minutes is not None or self.epochs is not None or self.passes is None:
+            return self
+        epochs = self.passes.epochs(-(-examples // self.batch_size))
+        return self.model_copy(update={"epochs": epochs, "minutes": DEFAULT_MINUTES})
+
+
+def epochs_by_data(passes: Passes) -> Any:
+    """The field `epochs` for the config of a task that has `passes`."""
+    field = copy(TrainingSettings.model_fields["epochs"])
+    field.description = (
+        "Passes over the training data; with minutes, whichever ends first. Without both, as many as make "
+        f"{passes.steps:,} steps, from {passes.fewest} to {passes.most}, within {DEFAULT_MINUTES:g} minutes."
+    )
+    return field
 
 
 def other_default(name: str, value: Any) -> Any:

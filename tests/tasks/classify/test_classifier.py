@@ -270,6 +270,22 @@ def test_validation_examples_may_be_given(tmp_path: Path) -> None:
     assert filed.validation_ == pair.validation_
 
 
+def test_the_validation_loss_is_that_of_calibrated_probabilities() -> None:
+    texts, labels = reviews()
+    # half the labels are wrong, so that scores become too sure
+    mixed = [("good", "bad")[n // 2 % 2] for n in range(len(labels))]
+    pair = Classifier(**SMALL).fit(texts[24:], mixed[24:], (texts[:24], mixed[:24]))
+    chances = pair.predict_proba(texts[:24])
+    own = [pair.coding_.labels.index(label) for label in mixed[:24]]
+    assert pair.best_["validation_loss"] == pytest.approx(-np.log(chances[range(24), own]).mean(), rel=1e-3)
+
+
+def test_without_a_budget_the_passes_are_as_many_as_the_examples_need() -> None:
+    options = {name: value for name, value in SMALL.items() if name != "epochs"}
+    assert Classifier(**options | {"batch_size": 8}).fit(*reviews(600)).best_["steps"] == 6 * 68
+    assert Classifier(**options, minutes=0.01).fit(*reviews(24)).config_.epochs is None
+
+
 def test_without_validation_nothing_is_measured() -> None:
     classifier = Classifier(**SMALL | {"epochs": 1, "validation_fraction": 0}).fit(*reviews(24))
     assert classifier.validation_ is None

@@ -1,13 +1,13 @@
 """What costs nothing to try first: counted words, or the mean and spread of a recording."""
 
-from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ricorso.data.tokens import split_words
+from ricorso.data.tokens import TokenVocabulary, split_words
+from ricorso.data.vocabulary import CharacterVocabulary
+from ricorso.tasks.classify.grams import Grams
 
 Flags = NDArray[np.bool_]
 
@@ -16,34 +16,20 @@ _FEW_WORDS = 3
 
 
 class BagOfWords:
-    """Naive Bayes over words and pairs of neighbours that occur in a text (Wang & Manning 2012, without the SVM).
-
-    Of names and single words, over groups of up to three letters. Each label is told apart from the rest on its own.
-    """
+    """Naive Bayes over words and pairs of neighbours; of names and single words, over groups of up to three letters."""
 
     def __init__(self, texts: Sequence[str], targets: Flags) -> None:
-        names = sum(len(split_words(text)) < _FEW_WORDS for text in texts)
-        self.name = "bag of letter groups" if 2 * names > len(texts) else "bag of words"
-        self._number: dict[str, int] = {}
-        counts: list[Counter[int]] = [Counter() for _ in range(targets.shape[1])]
-        whole: Counter[int] = Counter()
-        for text, own in zip(texts, targets, strict=True):
-            found = [self._number.setdefault(gram, len(self._number)) for gram in _grams(text)]
-            whole.update(found)
-            for label in np.flatnonzero(own):
-                counts[label].update(found)
-        size = len(self._number)
-        everywhere = np.array([whole[n] for n in range(size)], float)
-        inside = np.array([[count[n] for n in range(size)] for count in counts], float).reshape(-1, size)
-        share = targets.mean(0).clip(1e-6, 1 - 1e-6)
-        self._prior = np.log(share / (1 - share))
-        own, other = inside + 1, everywhere - inside + 1
-        self._weight = np.log(own / own.sum(1, keepdims=True)) - np.log(other / other.sum(1, keepdims=True))
+        names = 2 * sum(len(split_words(text)) < _FEW_WORDS for text in texts) > len(texts)
+        self.name = "bag of letter groups" if names else "bag of words"
+        self._read = _as_name if names else str
+        read = [self._read(text) for text in texts]
+        self._vocabulary = CharacterVocabulary.of("".join(read)) if names else TokenVocabulary.of(read)
+        rows = [self._vocabulary.encode(text) for text in read]
+        self._grams, _ = Grams.of(rows, targets, len(self._vocabulary), 3 if names else 2)
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """(texts, labels): logarithms of odds."""
-        rows = [[self._number[gram] for gram in _grams(text) if gram in self._number] for text in texts]
-        return np.array([self._prior + self._weight[:, row].sum(1) for row in rows])
+        """(texts, labels): logarithms of odds, up to one factor."""
+        return self._grams.scores([self._vocabulary.encode(self._read(text)) for text in texts]).astype(np.float64)
 
 
 class Summary:
@@ -79,13 +65,9 @@ def likeliest(scores: NDArray[np.float64]) -> Flags:
     return found
 
 
-def _grams(text: str) -> set[str]:
-    words = split_words(text)
-    if len(words) < _FEW_WORDS:
-        # a name or a word: its letters say more
-        marked = f"^{text.lower()}$"
-        return {marked[n : n + size] for size in (1, 2, 3) for n in range(len(marked) - size + 1)}
-    return {*words, *(f"{a} {b}" for a, b in pairwise(words))}
+def _as_name(text: str) -> str:
+    """With marks for its ends."""
+    return f"^{text.lower()}$"
 
 
 def _summary(recording: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -35,10 +35,7 @@ def best_temperature(scores: Tensor, targets: NDArray[np.bool_], several: bool) 
     wanted = truth * (1 - wrong) + (1 - truth) * wrong / others
 
     def loss(logarithm: float) -> float:
-        scaled = scores.double() / float(np.exp(logarithm))
-        if several:
-            return float(binary_cross_entropy_with_logits(scaled, wanted))
-        return float(cross_entropy(scaled, wanted))
+        return loss_of(scores.double() / float(np.exp(logarithm)), wanted, several)
 
     low, high = _SPAN
     golden = (5**0.5 - 1) / 2
@@ -49,3 +46,8 @@ def best_temperature(scores: Tensor, targets: NDArray[np.bool_], several: bool) 
         else:
             low = left
     return float(np.exp((low + high) / 2))
+
+
+def loss_of(scores: Tensor, wanted: Tensor, several: bool) -> float:
+    """The mean cross-entropy in nats of scores (examples, labels), with the probabilities that are wanted."""
+    return float(binary_cross_entropy_with_logits(scores, wanted) if several else cross_entropy(scores, wanted))

@@ -15,6 +15,7 @@ from ricorso.data.tokens import TokenVocabulary, split_words
 from ricorso.data.vocabulary import ByteVocabulary, CharacterVocabulary
 from ricorso.errors import DataError, RunError, UsageError
 from ricorso.tasks.classify.config import ClassifyConfig
+from ricorso.tasks.classify.grams import Grams
 
 Text = TokenVocabulary | CharacterVocabulary | ByteVocabulary | BpeVocabulary
 Steps = NDArray[np.int32] | NDArray[np.float32]
@@ -64,12 +65,13 @@ class Features:
 
 @dataclass(frozen=True)
 class Coding:
-    """Labels by number, and the vocabulary of texts or the scale of recordings."""
+    """Labels by number, the vocabulary of texts or the scale of recordings, and what symbols say when counted."""
 
     labels: tuple[str, ...]
     several: bool
     vocabulary: Text | None
     features: Features | None
+    grams: Grams | None = None
 
     @classmethod
     def of(cls, examples: Examples, config: ClassifyConfig) -> Self:
@@ -108,6 +110,10 @@ class Coding:
         if isinstance(one, str):
             raise DataError("This classifier was trained on recordings; it got a text.")
         return self.features.encode(np.asarray(one, np.float32))
+
+    def counted(self, steps: Sequence[Steps]) -> NDArray[np.float32] | None:
+        """What counting says of the labels of encoded examples, (examples, labels); None where nothing is counted."""
+        return None if self.grams is None else self.grams.scores(steps)
 
     def pieces(self, one: str | NDArray[Any]) -> list[str]:
         """What of an example each of its steps stands for."""

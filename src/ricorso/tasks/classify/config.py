@@ -1,18 +1,19 @@
 """Every setting of the classify task, with its default: the only place where they live."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ricorso.layers.pooling import POOLINGS
-from ricorso.training.settings import TrainingSettings, other_default
+from ricorso.training.settings import Passes, TrainingSettings, epochs_by_data, other_default
 
 # what is chosen where the user leaves it open, by what a step of a sequence is
 CHOSEN: dict[str, dict[str, Any]] = {
-    "word": {"embedding_size": 128, "input_dropout": 0.4, "word_dropout": 0.1},
-    "character": {"embedding_size": 64, "input_dropout": 0.1, "word_dropout": 0.0},
-    "series": {"embedding_size": None, "input_dropout": 0.0, "word_dropout": 0.0},
+    "word": {"embedding_size": 128, "input_dropout": 0.4, "word_dropout": 0.1, "grams": 2},
+    "character": {"embedding_size": 64, "input_dropout": 0.1, "word_dropout": 0.0, "grams": 3},
+    "series": {"embedding_size": None, "input_dropout": 0.0, "word_dropout": 0.0, "grams": 0},
 }
+_PASSES = Passes(steps=400, fewest=6, most=100)
 CHOSEN |= {"byte": CHOSEN["character"], "bpe": CHOSEN["word"]}
 
 
@@ -47,6 +48,13 @@ class ClassifyConfig(TrainingSettings):
     lower: bool = Field(True, description="Whether words are read in lower case.")
     minimum_count: int | None = Field(
         None, ge=1, description="Words that are rarer count as unknown; left out: 2, in a small text 1."
+    )
+    grams: int | None = Field(
+        None,
+        ge=0,
+        le=4,
+        description="Groups of up to so many neighbours are also counted, as naive Bayes does, and what they say is "
+        "added to the scores; 0: none; left out: 2 of words, 3 of letters.",
     )
     vocabulary_size: int = Field(30_000, ge=2, description="The most different symbols that are told apart.")
 
@@ -94,6 +102,9 @@ class ClassifyConfig(TrainingSettings):
         description="Passes over the training texts in which each direction first learns to predict their words, "
         "without looking at labels; helps where labelled texts are few and long. Its time is not part of minutes.",
     )
+    passes: ClassVar[Passes | None] = _PASSES
+    minutes: float | None = Field(None, gt=0, description="Time to train for.")
+    epochs: int | None = epochs_by_data(_PASSES)
     batch_size: int = other_default("batch_size", 32)
     learning_rate: float = other_default("learning_rate", 2e-3)
     validation_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the examples kept for validation.")

@@ -19,19 +19,21 @@ _MANY_WORDS = 50_000
 @dataclass(frozen=True)
 class ClassifyBatch:
     """Symbols (time, batch) or features (time, batch, numbers), zero after each end; lengths (batch); targets
-    (batch, labels)."""
+    (batch, labels); what counting says of the labels (batch, labels), if it is asked."""
 
     steps: Tensor
     lengths: Tensor
     targets: Tensor
+    counted: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Examples as numbers: steps of each, and targets (examples, labels)."""
+    """Examples as numbers: steps of each, targets and what counting says of them (examples, labels)."""
 
     steps: tuple[Steps, ...]
     targets: NDArray[np.bool_]
+    counted: NDArray[np.float32] | None
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -41,7 +43,8 @@ class Encoded:
     def batch(self, numbers: NDArray[np.int64]) -> ClassifyBatch:
         """Some examples side by side."""
         steps, lengths = side_by_side([self.steps[n] for n in numbers.tolist()])
-        return ClassifyBatch(steps, lengths, torch.from_numpy(self.targets[numbers].astype(np.float32)))
+        counted = None if self.counted is None else torch.from_numpy(self.counted[numbers])
+        return ClassifyBatch(steps, lengths, torch.from_numpy(self.targets[numbers].astype(np.float32)), counted)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def encoded(examples: Examples, coding: Coding) -> Encoded:
     """Examples as numbers. Raises DataError for a label that was not there in training."""
     assert examples.labels is not None
     steps = tuple(coding.encode(one) for one in examples.inputs)
-    return Encoded(steps, coding.targets(examples.labels, examples.where))
+    return Encoded(steps, coding.targets(examples.labels, examples.where), coding.counted(steps))
 
 
 def chosen(examples: Examples, config: ClassifyConfig) -> tuple[ClassifyConfig, list[str]]:
@@ -86,4 +89,4 @@ def chosen(examples: Examples, config: ClassifyConfig) -> tuple[ClassifyConfig, 
     for name, value in CHOSEN[kind].items():
         if getattr(config, name) is None:
             update[name] = value
-    return config.model_copy(update=update), told
+    return config.model_copy(update=update).for_size(len(examples.inputs)), told

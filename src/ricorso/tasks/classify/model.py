@@ -47,12 +47,19 @@ class ClassifierModel(nn.Module):
         self.pooling = Pooling(size, config.pooling, config.bidirectional)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(self.pooling.size, labels)
+        self.counted = nn.Linear(labels, labels, bias=False) if config.grams else None
+        if self.counted is not None:
+            # what is counted counts from the start, and the layers learn what it gets wrong
+            nn.init.eye_(self.counted.weight)
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("thresholds", torch.full((labels,), 0.5))
 
-    def forward(self, steps: Tensor, lengths: Tensor) -> Tensor:
-        """Scores (batch, labels) of symbols (time, batch) or features (time, batch, features)."""
-        return self.scores(self.embedded(steps), lengths)
+    def forward(self, steps: Tensor, lengths: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Scores (batch, labels) of symbols (time, batch) or features (time, batch, features).
+
+        counted: what counting says of the labels, (batch, labels), for a model that listens to it.
+        """
+        return self.scores(self.embedded(steps), lengths, counted)
 
     def embedded(self, steps: Tensor) -> Tensor:
         """What the first layer reads, (time, batch, width)."""
@@ -63,10 +70,12 @@ class ClassifierModel(nn.Module):
         vectors: Tensor = self.embedding(steps)
         return vectors
 
-    def scores(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Scores (batch, labels) from what the first layer reads."""
+    def scores(self, embedded: Tensor, lengths: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Scores (batch, labels) from what the first layer reads, and from what was counted."""
         outputs, _ = self.recurrent(embedded, lengths=lengths)
         scores: Tensor = self.head(self.dropout(self.pooling(outputs, lengths)))
+        if self.counted is not None:
+            scores = scores + self.counted(counted)
         return scores
 
     def probabilities(self, scores: Tensor, several: bool) -> Tensor:

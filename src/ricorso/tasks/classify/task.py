@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,6 +21,7 @@ from ricorso.tasks.classify.calibration import calibrate
 from ricorso.tasks.classify.coding import Coding, Steps
 from ricorso.tasks.classify.config import ClassifyConfig
 from ricorso.tasks.classify.data import ClassifyData, Encoded, chosen, encoded
+from ricorso.tasks.classify.grams import Grams
 from ricorso.tasks.classify.metrics import best_threshold, bins, figures
 from ricorso.tasks.classify.model import ClassifierModel
 from ricorso.tasks.classify.pretrain import pretrain
@@ -119,9 +121,11 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         return split_examples(train, config.validation_fraction, config.seed)
 
     def _prepare(self, train: Examples, validation: Examples | None) -> ClassifyData:
-        data = ClassifyData(
-            encoded(train, self.coding_), encoded(validation, self.coding_) if validation is not None else None
-        )
+        learning = encoded(train, self.coding_)
+        if self.config_.grams:
+            grams, counted = Grams.of(learning.steps, learning.targets, self.coding_.symbols, self.config_.grams)
+            self.coding_, learning = replace(self.coding_, grams=grams), replace(learning, counted=counted)
+        data = ClassifyData(learning, encoded(validation, self.coding_) if validation is not None else None)
         if data.validation is not None and validation is not None:
             method = baseline.simple(train.inputs, data.train.targets)
             scores = method.scores(validation.inputs)  # type: ignore[arg-type]
@@ -139,9 +143,16 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         ExampleColumns.from_json(self.data_["columns"])
         self.told_ = tuple(self.data_["told"])
         self.coding_ = Coding.from_json(bundle.read_json(folder / bundle.VOCABULARY))
+        if self.config_.grams:
+            counts = bundle.read_tensors(folder / bundle.COUNTS)
+            grams = Grams.from_tensors(counts, self.coding_.symbols, self.config_.grams, len(self.coding_.labels))
+            self.coding_ = replace(self.coding_, grams=grams)
 
     def _files(self) -> dict[str, bytes]:
-        return {bundle.VOCABULARY: bundle.to_json(self.coding_.to_json())}
+        files = {bundle.VOCABULARY: bundle.to_json(self.coding_.to_json())}
+        if self.coding_.grams is not None:
+            files[bundle.COUNTS] = bundle.to_safetensors(self.coding_.grams.to_tensors())
+        return files
 
     def _make(self, cell: Cell) -> ClassifierModel:
         coding = self.coding_
@@ -233,14 +244,16 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         """What mattered: each word (or step) of an example and how much it spoke for a label, the likeliest one.
 
         The figure is the gradient of the label's score times the input, summed over the input's numbers (Shrikumar et
-        al. 2017), as a share of the largest; below zero it spoke against. Raises UsageError for an unknown label.
+        al. 2017), and what the word's counts added, as a share of the largest; below zero it spoke against. Raises
+        UsageError for an unknown label.
         """
         self._check_fitted()
-        steps = torch.from_numpy(self.coding_.encode(example)).unsqueeze(1)
-        if self.coding_.symbols:
-            steps = steps.long()
-        read = self.model_.embedded(steps).detach().requires_grad_()
-        scores = self.model_.scores(read, torch.tensor([len(steps)]))[0]
+        own = self.coding_.encode(example)
+        batch = Encoded((own,), np.zeros((1, len(self.coding_.labels)), np.bool_), self.coding_.counted([own])).batch(
+            np.zeros(1, np.int64)
+        )
+        read = self.model_.embedded(batch.steps).detach().requires_grad_()
+        scores = self.model_.scores(read, batch.lengths, batch.counted)[0]
         if label is not None and label not in self.coding_.labels:
             raise UsageError(f"There is no label '{label}'. Known: {', '.join(self.coding_.labels)}.")
         wanted = int(scores.argmax()) if label is None else self.coding_.labels.index(label)
@@ -248,6 +261,10 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         others = scores.mean() if len(scores) > 1 else 0.0
         gradient = torch.autograd.grad(scores[wanted] - others, read)[0]
         weight = (gradient * read.detach()).sum(2)[:, 0]
+        if self.coding_.grams is not None and self.model_.counted is not None:
+            spoke = torch.from_numpy(self.coding_.grams.spoke(own))
+            of_labels = self.model_.counted(spoke).detach()
+            weight = weight + of_labels[:, wanted] - (of_labels.mean(1) if len(scores) > 1 else 0.0)
         weight = weight / weight.abs().max().clamp(min=1e-12)
         return list(zip(self.coding_.pieces(example), weight.tolist(), strict=True))
 
@@ -280,7 +297,8 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
     def _probabilities(self, steps: Sequence[Steps]) -> NDArray[np.float64]:
         if not steps:
             return np.zeros((0, len(self.coding_.labels)))
-        data = Encoded(tuple(steps), np.zeros((len(steps), len(self.coding_.labels)), np.bool_))
+        nothing = np.zeros((len(steps), len(self.coding_.labels)), np.bool_)
+        data = Encoded(tuple(steps), nothing, self.coding_.counted(steps))
         with threads(self.config_.threads), torch.no_grad():
             scores = scores_of(self.model_, data).double()
             return self.model_.probabilities(scores, self.coding_.several).numpy()

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ricorso.data.lengthwise import Lengthwise
+from ricorso.tasks.classify.calibration import best_temperature, loss_of
 from ricorso.tasks.classify.config import ClassifyConfig
 from ricorso.tasks.classify.data import ClassifyBatch, ClassifyData, Encoded
 from ricorso.tasks.classify.model import ClassifierModel
@@ -37,7 +38,7 @@ class ClassifyWork:
 
     def loss(self, batch: ClassifyBatch, state: State) -> tuple[Tensor, State]:
         """The mean loss in nats; nothing is carried from batch to batch."""
-        scores = self.model(batch.steps, batch.lengths)
+        scores = self.model(batch.steps, batch.lengths, batch.counted)
         smoothing = self._config.label_smoothing
         if self._config.several:
             targets = batch.targets * (1 - smoothing) + smoothing / 2
@@ -49,17 +50,19 @@ class ClassifyWork:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """The mean loss and the share of right answers over the validation examples."""
+        """The mean loss and the share of right answers over the validation examples.
+
+        The loss is that of calibrated probabilities, as the model will give them: the loss of raw scores rises when a
+        model becomes too sure of itself, long before it stops getting better (Berta et al. 2025, arXiv:2501.19195).
+        """
         assert self._data.validation is not None
+        several, truth = bool(self._config.several), self._data.validation.targets
         scores = scores_of(self.model, self._data.validation)
-        targets = torch.from_numpy(self._data.validation.targets)
-        if self._config.several:
-            right = ((scores > 0) == targets).all(1)
-            loss = binary_cross_entropy_with_logits(scores, targets.to(scores.dtype))
-        else:
-            answers = targets.long().argmax(1)
-            right, loss = scores.argmax(1) == answers, cross_entropy(scores, answers)
-        return {"validation_loss": float(loss), "validation_accuracy": float(right.float().mean())}
+        targets = torch.from_numpy(truth)
+        right = ((scores > 0) == targets).all(1) if several else scores.argmax(1) == targets.long().argmax(1)
+        temperature = best_temperature(scores, truth, several)
+        loss = loss_of(scores / temperature, targets.to(scores.dtype), several)
+        return {"validation_loss": loss, "validation_accuracy": float(right.float().mean())}
 
     def sample(self) -> str:
         """Nothing is written along the way."""
@@ -74,7 +77,7 @@ def scores_of(model: ClassifierModel, data: Encoded) -> Tensor:
     for begin in range(0, len(order), _AT_ONCE):
         numbers = order[begin : begin + _AT_ONCE]
         batch = data.batch(numbers)
-        found[torch.from_numpy(numbers)] = model(batch.steps, batch.lengths)
+        found[torch.from_numpy(numbers)] = model(batch.steps, batch.lengths, batch.counted)
     return found
 
 

@@ -1,13 +1,12 @@
 """Every setting of the tag task, with its default: the only place where they live."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from ricorso.training.settings import DEFAULT_MINUTES, TrainingSettings, other_default
+from ricorso.training.settings import Passes, TrainingSettings, epochs_by_data, other_default
 
-# without a budget: so many steps, within these epochs and DEFAULT_MINUTES
-DEFAULT_STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2000, 10, 60
+_PASSES = Passes(steps=2000, fewest=10, most=60)
 
 
 class TagConfig(TrainingSettings):
@@ -73,13 +72,9 @@ class TagConfig(TrainingSettings):
     )
 
     # training
-    epochs: int | None = Field(
-        None,
-        ge=1,
-        description="Passes over the training data; with minutes, whichever ends first. Without both, as many as make "
-        f"{DEFAULT_STEPS:,} steps, from {FEWEST_EPOCHS} to {MOST_EPOCHS}, within {DEFAULT_MINUTES:g} minutes.",
-    )
+    passes: ClassVar[Passes | None] = _PASSES
     minutes: float | None = Field(None, gt=0, description="Time to train for.")
+    epochs: int | None = epochs_by_data(_PASSES)
     batch_size: int = other_default("batch_size", 32)
     learning_rate: float = other_default("learning_rate", 1e-2)
     validation_fraction: float = Field(
@@ -96,9 +91,3 @@ class TagConfig(TrainingSettings):
         if self.crf and self.label_smoothing:
             raise ValueError("label_smoothing is for a softmax; with crf=True it should be 0.")
         return self
-
-    def for_size(self, sequences: int) -> Self:
-        """The settings with the epochs decided, where neither these nor minutes were given, by the training data."""
-        batches = -(-sequences // self.batch_size)
-        epochs = min(max(round(DEFAULT_STEPS / batches), FEWEST_EPOCHS), MOST_EPOCHS)
-        return self.model_copy(update={"epochs": epochs, "minutes": DEFAULT_MINUTES})

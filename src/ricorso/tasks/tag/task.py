@@ -143,10 +143,7 @@ class Tagger(Estimator[TagConfig, TagData, TagModel]):
         check_learnable(train if held_out is None else held_out, self._tags, self._inputs)
         self._usual = usual_tags(train, self._tags)
         crf = scheme is not None if config.crf is None else config.crf
-        config = config.model_copy(update={"crf": crf})
-        if self.get_params()["epochs"] is None and self.get_params()["minutes"] is None:
-            config = config.for_size(len(train.tags))
-        self.config_ = config
+        self.config_ = config.model_copy(update={"crf": crf}).for_size(len(train.tags))
         told.append(f"tags mark spans ({scheme})" if scheme else "tags mark no spans")
         if scheme == "IOB1":
             told.append("they are told as IOB2")
