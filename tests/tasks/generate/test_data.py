@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from ricorso.data.vocabularies import read_vocabulary
 from ricorso.errors import DataError, RunError
 from ricorso.tasks.generate.config import GenerateConfig
-from ricorso.tasks.generate.data import Source, check_same, prepare, read_source, read_vocabulary
+from ricorso.tasks.generate.data import Source, check_same, prepare, read_source
 
 LENGTH = GenerateConfig().resolved().sequence_length or 0
 

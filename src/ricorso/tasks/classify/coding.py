@@ -12,14 +12,13 @@ from ricorso.data.bpe import BpeVocabulary
 from ricorso.data.examples import Examples
 from ricorso.data.grapheme import graphemes, has_clusters
 from ricorso.data.tokens import TokenVocabulary, split_words
+from ricorso.data.vocabularies import Read, read_any_vocabulary
 from ricorso.data.vocabulary import ByteVocabulary, CharacterVocabulary
 from ricorso.errors import DataError, RunError, UsageError
 from ricorso.tasks.classify.config import ClassifyConfig
 from ricorso.tasks.classify.grams import Grams
 
-Text = TokenVocabulary | CharacterVocabulary | ByteVocabulary | BpeVocabulary
 Steps = NDArray[np.int32] | NDArray[np.float32]
-_KINDS = {kind.kind: kind for kind in (TokenVocabulary, CharacterVocabulary, ByteVocabulary, BpeVocabulary)}
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,16 @@ class Coding:
 
     labels: tuple[str, ...]
     several: bool
-    vocabulary: Text | None
+    vocabulary: Read | None
     features: Features | None
     grams: Grams | None = None
 
     @classmethod
-    def of(cls, examples: Examples, config: ClassifyConfig) -> Self:
-        """From training examples and a config with everything chosen. Raises DataError for a single class."""
+    def of(cls, examples: Examples, config: ClassifyConfig, vocabulary: Read | None = None) -> Self:
+        """From training examples and a config with everything chosen. Raises DataError for a single class.
+
+        vocabulary: that of the texts, where it is not learnt from them.
+        """
         assert examples.labels is not None
         counts = Counter(label for own in examples.labels for label in own)
         labels = tuple(sorted(counts, key=_in_order))
@@ -85,7 +87,8 @@ class Coding:
                 "At least two classes are needed; look at the label column."
             )
         if examples.is_text:
-            return cls(labels, examples.several, _vocabulary(list(map(str, examples.inputs)), config), None)
+            vocabulary = vocabulary or _vocabulary(list(map(str, examples.inputs)), config)
+            return cls(labels, examples.several, vocabulary, None)
         recordings = [np.asarray(recording, np.float32) for recording in examples.inputs]
         return cls(labels, examples.several, None, Features.of(examples.features, recordings))
 
@@ -162,10 +165,7 @@ class Coding:
         """The coding from its data. Raises RunError when they do not describe one."""
         try:
             vocabulary, features = data["vocabulary"], data["features"]
-            read: Any = _KINDS[vocabulary["kind"]] if vocabulary else None
-            known: Any = None
-            if read is not None:
-                known = read() if read is ByteVocabulary else read.from_json(vocabulary)
+            known = read_any_vocabulary(vocabulary) if vocabulary else None
             scale = None
             if features is not None:
                 mean, deviation = (tuple(map(float, features[name])) for name in ("mean", "deviation"))
@@ -184,7 +184,7 @@ def chosen_level(texts: Sequence[str]) -> str:
     return "character" if words < 2 * len(texts[:1000]) else "word"
 
 
-def _vocabulary(texts: list[str], config: ClassifyConfig) -> Text:
+def _vocabulary(texts: list[str], config: ClassifyConfig) -> Read:
     if config.level == "byte":
         return ByteVocabulary()
     if config.level == "character":

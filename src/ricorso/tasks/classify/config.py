@@ -76,6 +76,19 @@ class ClassifyConfig(TrainingSettings):
         "some time, and gradients stay exact.",
     )
 
+    layer_norm: bool = Field(False, description="Normalise each gate over the units.")
+    init_from: str | None = Field(
+        None,
+        description="A run folder of `train generate` to start from: its vectors, layers and vocabulary are taken "
+        "over, and texts are read forward as there.",
+    )
+    unfreeze_epochs: int | None = Field(
+        None,
+        ge=0,
+        description="With init_from, epochs after which one more layer begins to learn, from the top; 0: all learn "
+        "from the first step; left out: 1.",
+    )
+
     # against overfitting
     dropout: float = Field(
         0.5, ge=0, lt=1, description="Share of the pooled vector, and of outputs between layers, dropped."
@@ -96,12 +109,6 @@ class ClassifyConfig(TrainingSettings):
     )
 
     # training
-    pretrain_epochs: int = Field(
-        0,
-        ge=0,
-        description="Passes over the training texts in which each direction first learns to predict their words, "
-        "without looking at labels; helps where labelled texts are few and long. Its time is not part of minutes.",
-    )
     passes: ClassVar[Passes | None] = _PASSES
     minutes: float | None = Field(None, gt=0, description="Time to train for.")
     epochs: int | None = epochs_by_data(_PASSES)
@@ -116,11 +123,8 @@ class ClassifyConfig(TrainingSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.pretrain_epochs and self.num_layers > 1 and self.bidirectional:
-            raise ValueError(
-                "pretrain_epochs needs one layer, or one direction: in a second layer each direction has seen what the "
-                "other should predict."
-            )
+        if self.unfreeze_epochs and self.init_from is None:
+            raise ValueError("unfreeze_epochs is for a model that starts from a run; give init_from as well.")
         if not self.pooling:
             raise ValueError(f"pooling should name at least one of {', '.join(POOLINGS)}.")
         return self

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ricorso.data.examples import Examples
+from ricorso.errors import UsageError
 from ricorso.tasks.classify.coding import Coding, Steps, chosen_level
 from ricorso.tasks.classify.config import CHOSEN, ClassifyConfig
+from ricorso.tasks.start import LanguageModel
 
 _MANY_WORDS = 50_000
 
@@ -19,12 +22,13 @@ _MANY_WORDS = 50_000
 @dataclass(frozen=True)
 class ClassifyBatch:
     """Symbols (time, batch) or features (time, batch, numbers), zero after each end; lengths (batch); targets
-    (batch, labels); what counting says of the labels (batch, labels), if it is asked."""
+    (batch, labels); what counting says of the labels (batch, labels), if it is asked; the epoch it belongs to."""
 
     steps: Tensor
     lengths: Tensor
     targets: Tensor
     counted: Tensor | None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +74,24 @@ def encoded(examples: Examples, coding: Coding) -> Encoded:
     assert examples.labels is not None
     steps = tuple(coding.encode(one) for one in examples.inputs)
     return Encoded(steps, coding.targets(examples.labels, examples.where), coding.counted(steps))
+
+
+def continued(examples: Examples, config: ClassifyConfig, start: LanguageModel) -> ClassifyConfig:
+    """The config of a model that starts from a language model: what must be alike is as there.
+
+    Raises UsageError for recordings, and for a setting that was given and is another there.
+    """
+    if not examples.is_text:
+        raise UsageError("init_from is for texts; these are recordings.")
+    update: dict[str, Any] = {"cell": start.cell.name, "bidirectional": False}
+    for name in ("level", "embedding_size", "hidden_size", "num_layers", "layer_norm"):
+        given, there = getattr(config, name), start.settings[name]
+        if given not in (there, ClassifyConfig.model_fields[name].default):
+            raise UsageError(f"{name} is {there} in the run to start from, got {given}. Leave it out.")
+        update[name] = there
+    update["init_from"] = str(Path(str(config.init_from)).resolve())
+    update["unfreeze_epochs"] = 1 if config.unfreeze_epochs is None else config.unfreeze_epochs
+    return config.model_copy(update=update)
 
 
 def chosen(examples: Examples, config: ClassifyConfig) -> tuple[ClassifyConfig, list[str]]:

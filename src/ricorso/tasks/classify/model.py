@@ -1,5 +1,7 @@
 """The classify task's model: symbols or features, recurrent layers, pooling, a score for each label."""
 
+import re
+
 import torch
 from torch import Tensor, nn
 
@@ -7,6 +9,10 @@ from ricorso.equations import Cell
 from ricorso.layers import Recurrent
 from ricorso.layers.pooling import Pooling
 from ricorso.tasks.classify.config import ClassifyConfig
+from ricorso.tasks.start import LanguageModel
+
+# the number of a layer in the name of its parameter
+_LAYER = re.compile(r"_l(\d+)")
 
 
 class ClassifierModel(nn.Module):
@@ -41,6 +47,7 @@ class ClassifierModel(nn.Module):
             input_dropout=config.input_dropout,
             recurrent_dropout=config.recurrent_dropout,
             weight_drop=config.weight_drop,
+            layer_norm=config.layer_norm,
             segment=config.segment,
         )
         size = config.hidden_size * (2 if config.bidirectional else 1)
@@ -53,6 +60,27 @@ class ClassifierModel(nn.Module):
             nn.init.eye_(self.counted.weight)
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("thresholds", torch.full((labels,), 0.5))
+
+    @torch.no_grad()
+    def take_over(self, known: LanguageModel) -> None:
+        """Begin with the vectors and layers of a language model of the same sizes."""
+        assert self.embedding is not None
+        self.embedding.weight.copy_(torch.from_numpy(known.vectors))
+        self.recurrent.load_state_dict({name: torch.from_numpy(own) for name, own in known.layers.items()})
+
+    def learn_from_the_top(self, parts: int | None) -> None:
+        """Let only so many parts learn: what is above the layers, each of these from the top, the vectors; None: all.
+
+        Of a model that has learnt to read, the lower parts are the more general ones (Howard & Ruder 2018,
+        arXiv:1801.06146).
+        """
+        layers = self.recurrent.num_layers
+        for name, parameter in self.named_parameters():
+            layer = _LAYER.search(name) if name.startswith("recurrent.") else None
+            place = layers - int(layer[1]) if layer else 0
+            if name.startswith("embedding."):
+                place = layers + 1
+            parameter.requires_grad_(parts is None or place < parts)
 
     def forward(self, steps: Tensor, lengths: Tensor, counted: Tensor | None = None) -> Tensor:
         """Scores (batch, labels) of symbols (time, batch) or features (time, batch, features).

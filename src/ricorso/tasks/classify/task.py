@@ -20,14 +20,14 @@ from ricorso.tasks.classify import baseline
 from ricorso.tasks.classify.calibration import calibrate
 from ricorso.tasks.classify.coding import Coding, Steps
 from ricorso.tasks.classify.config import ClassifyConfig
-from ricorso.tasks.classify.data import ClassifyData, Encoded, chosen, encoded
+from ricorso.tasks.classify.data import ClassifyData, Encoded, chosen, continued, encoded
 from ricorso.tasks.classify.grams import Grams
 from ricorso.tasks.classify.metrics import best_threshold, bins, figures
 from ricorso.tasks.classify.model import ClassifierModel
-from ricorso.tasks.classify.pretrain import pretrain
 from ricorso.tasks.classify.stream import LabelStream
 from ricorso.tasks.classify.work import ClassifyWork, scores_of
 from ricorso.tasks.estimator import Estimator
+from ricorso.tasks.start import LanguageModel
 from ricorso.training.listener import Listener
 
 # a path, a table, or a list of texts or of arrays (steps, features)
@@ -56,6 +56,7 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
     told_: tuple[str, ...] = ()
     validation_: dict[str, Any] | None = None
     _simple: dict[str, Any] | None = None
+    _start: LanguageModel | None = None
 
     def fit(
         self,
@@ -77,12 +78,17 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
 
         def prepared(config: ClassifyConfig) -> tuple[ClassifyData, Mapping[str, bytes]]:
             train, validation = self._split(config, data, labels, valid)
+            start = None if config.init_from is None else LanguageModel.of(config.init_from)
+            if start is not None:
+                config = continued(train, config, start)
             self.config_, told = chosen(train, config)
             self.told_ = (*train.told, *told)
-            self.coding_ = Coding.of(train, self.config_)
+            self.coding_ = Coding.of(train, self.config_, start.vocabulary if start else None)
             paths = [str(Path(one).resolve()) if isinstance(one, str | Path) else None for one in (data, valid)]
             self.data_ = {"path": paths[0], "valid": paths[1], "columns": train.columns.to_json()}
             self.data_ |= {"sha256": _digest(train), "examples": len(train.inputs), "told": list(self.told_)}
+            self._start = start
+            self.data_["start"] = start.digest if start else None
             return self._prepare(train, validation), {}
 
         return self._fit(prepared, out, listener)
@@ -156,6 +162,8 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
 
     def _make(self, cell: Cell) -> ClassifierModel:
         coding = self.coding_
+        if self._start is not None:
+            cell = self._start.cell
         return ClassifierModel(cell, coding.symbols, coding.size, len(coding.labels), self.config_)
 
     def _work(self, data: ClassifyData) -> ClassifyWork:
@@ -174,11 +182,14 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         }
 
     def _begin(self, data: ClassifyData) -> None:
-        if self.config_.pretrain_epochs and self.coding_.symbols:
-            nats = pretrain(self.model_, data.train, self.config_)
-            self.told_ = (*self.told_, f"reading was learnt first: {nats:.2f} nats a symbol")
+        if self.config_.init_from is not None:
+            start = self._start or LanguageModel.of(self.config_.init_from)
+            if start.digest != self.data_["start"]:
+                raise RunError(f"The run '{self.config_.init_from}' is not the one that this training started from.")
+            self.model_.take_over(start)
 
     def _finish(self, data: ClassifyData) -> None:
+        self.model_.learn_from_the_top(None)
         if data.validation is not None:
             scores = scores_of(self.model_, data.validation)
             calibrate(self.model_, scores, data.validation.targets, self.coding_.several)

@@ -1,5 +1,7 @@
 """The classify task as the training loop sees it."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,7 +31,7 @@ class ClassifyWork:
 
     def batch(self, epoch: int, number: int, part: slice) -> ClassifyBatch:
         """Some of the examples of a batch."""
-        return self._data.train.batch(self._order.batch(epoch, number)[part])
+        return replace(self._data.train.batch(self._order.batch(epoch, number)[part]), epoch=epoch)
 
     def place(self, epoch: int, number: int) -> str:
         """Which examples a batch holds."""
@@ -38,6 +40,8 @@ class ClassifyWork:
 
     def loss(self, batch: ClassifyBatch, state: State) -> tuple[Tensor, State]:
         """The mean loss in nats; nothing is carried from batch to batch."""
+        if self._config.unfreeze_epochs:
+            self.model.learn_from_the_top(1 + batch.epoch // self._config.unfreeze_epochs)
         scores = self.model(batch.steps, batch.lengths, batch.counted)
         smoothing = self._config.label_smoothing
         if self._config.several:

@@ -104,17 +104,3 @@ def _learn_vocabulary(text: str, config: GenerateConfig) -> Vocabulary:
     everything = kind.of(text)
     # in a large alphabet the rare symbols teach what an unknown one is like; in a small one each is wanted
     return everything if len(everything.symbols) <= small else kind.of(text, 2)
-
-
-def read_vocabulary(data: dict[str, Any]) -> Vocabulary:
-    """A vocabulary from its JSON form. Raises RunError when it is of no known kind."""
-    kind = data.get("kind")
-    if kind == CharacterVocabulary.kind:
-        return CharacterVocabulary.from_json(data)
-    if kind == ByteVocabulary.kind:
-        return ByteVocabulary()
-    if kind == WordVocabulary.kind:
-        return WordVocabulary.from_json(data)
-    if kind == BpeVocabulary.kind:
-        return BpeVocabulary.from_json(data)
-    raise RunError(f"The vocabulary is of the unknown kind {kind!r}; the run folder is damaged.")

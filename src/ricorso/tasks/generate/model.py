@@ -13,6 +13,7 @@ from ricorso.decoding.sample import Sampler
 from ricorso.equations import Cell
 from ricorso.layers import Recurrent
 from ricorso.tasks.generate.config import GenerateConfig
+from ricorso.tasks.start import vector_scale
 from ricorso.training.checkpoint import State
 
 Scores = NDArray[np.float32]
@@ -71,9 +72,10 @@ class TextModel(nn.Module):
 
     @property
     def input_scale(self) -> float:
-        """What vectors of symbols are multiplied by on their way in: tied ones are short, to suit the scores."""
-        tied = self.embedding is not None and isinstance(self.head, _TiedScores)
-        return self.embedding.embedding_dim**0.5 if tied and self.embedding is not None else 1.0
+        """What vectors of symbols are multiplied by on their way in."""
+        if self.embedding is None:
+            return 1.0
+        return vector_scale(isinstance(self.head, _TiedScores), self.embedding.embedding_dim)
 
     def _inputs(self, ids: Tensor) -> Tensor:
         if self.embedding is None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ricorso import bundle
 from ricorso.data.text import describe_character
+from ricorso.data.vocabularies import read_vocabulary
 from ricorso.data.vocabulary import Ids, Vocabulary
 from ricorso.decoding.sample import Sampler
 from ricorso.engine.team import threads
@@ -16,7 +17,7 @@ from ricorso.equations import Cell
 from ricorso.errors import DataError, UsageError
 from ricorso.tasks.estimator import Estimator
 from ricorso.tasks.generate.config import GenerateConfig
-from ricorso.tasks.generate.data import TextData, prepare, read_source, read_vocabulary
+from ricorso.tasks.generate.data import TextData, prepare, read_source
 from ricorso.tasks.generate.folder import copies, find_again
 from ricorso.tasks.generate.model import TextModel, total_loss, total_loss_of_stream, write
 from ricorso.tasks.generate.work import WINDOW, TextWork
