@@ -81,7 +81,7 @@ def test_folds_show_the_spread(ricorso, text_file):
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        ([], 2, "Name a task: generate, forecast."),
+        ([], 2, "Name a task: generate, forecast, classify, tag."),
         (["generat", "x.txt"], 2, "Did you mean 'generate'?"),
         (["generate", "x.txt"], 1, "There is no file 'x.txt'"),
         (["generate", "fox", "--vary", "hiden_size=1,2"], 2, "Did you mean 'hidden_size'?"),

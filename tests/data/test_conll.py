@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ricorso.data.conll import Tagged, read_tagged, read_tokens
+from ricorso.data.conll import Tagged, read_numbered, read_tagged, read_tokens
 from ricorso.errors import DataError, UsageError
 
 CONLLU = """# sent_id = 1
@@ -94,10 +94,23 @@ def test_text_without_tags_is_split_line_by_line(tmp_path: Path) -> None:
         ("a.txt", "\nEU\nrejects\n", r"line 2: there is one column only \('EU'\)"),
         ("a.tsv", "EU\tO\nhere\t\n", "line 2: the tag is empty"),
         ("a.jsonl", '{"tokens": ["a"], "tags": ["X"]}\n{"tokens": ["a"]', "line 2, column .*: not JSON"),
-        ("a.jsonl", '{"tokens": ["a"]}', 'line 1: wanted an object with "tokens" and "tags"'),
+        ("a.jsonl", '{"tokens": ["a"]}', 'line 1: an object with "tokens" and "tags" was expected, got'),
         ("a.jsonl", '{"tokens": ["a", "b"], "tags": ["X"]}', "line 1: there are 2 words and 1 tags"),
         ("a.jsonl", '{"tokens": ["a", 3], "tags": ["X", "Y"]}', '"tokens" should be a list of texts'),
-        ("a.txt", "EU\0 O\n", "looks like a binary file"),
+        ("a.txt", "EU O\nr\0s O\n", "looks like a binary file .a zero byte in line 2, column 2."),
+        (
+            "a.jsonl",
+            '{"tokens": ["a\\u0000b"], "tags": ["X"]}',
+            'line 1, "tokens", text 1: a zero byte stands at character 2',
+        ),
+        (
+            "a.jsonl",
+            '{"tokens": ["a"], "tags": ["X\\ud800"]}',
+            'line 1, "tags", text 1: character 2 is half a character',
+        ),
+        ("a.jsonl", '{"tokens": ' + "[" * 100_000, "line 1: not JSON that can be read: it is nested too deeply"),
+        ("a.jsonl", '{"tokens": ["a"], "tags": ["X"], "id": ' + "1" * 5000 + "}", "line 1: not JSON that can be read"),
+        ("a.csv", "word,tag\nEU,O\n", "is a table; .*name its column of tags with column= .--column."),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, name: str, text: str, message: str) -> None:
@@ -126,3 +139,16 @@ def test_unknown_columns(tmp_path: Path) -> None:
 def test_a_long_line_takes_linear_time(tmp_path: Path) -> None:
     word = "x" * 1_000_000
     assert read_tagged(written(tmp_path, "a.txt", f"{word} O\n"))[0].tokens == (word,)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.txt", "\n \n"), ("a.conll", "-DOCSTART- -X- O\n\n"), ("a.words", "# none\n")]
+)
+def test_a_file_without_sentences_is_told(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(DataError, match=f"{name} holds no sentences; words were expected"):
+        read_tokens(written(tmp_path, name, text))
+
+
+def test_sentences_have_the_line_in_which_they_begin(tmp_path: Path) -> None:
+    assert [line for line, _ in read_numbered(written(tmp_path, "eng.train", COLUMNS))] == [3, 7, 9]
+    assert [line for line, _ in read_numbered(written(tmp_path, "a.conllu", CONLLU))] == [4, 10]

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ricorso.data.examples import ExampleColumns, read_examples, split_examples
+from ricorso.data.labelled_text import delimiter_of
 from ricorso.errors import DataError, RunError, UsageError
 
 TEXTS = ["a fine film", 'so-called "drama", dull', "good; truly"]
@@ -314,6 +315,15 @@ BAD_FILES = {
     "nested.jsonl": (b'{"text": ["a"], "label": 1}\n', {"text": "text"}, "not texts"),
     "codec.csv": (b"1,good\n", {"encoding": "utf-9"}, "no text encoding 'utf-9'"),
     "cut.csv.gz": (b"", {}, "empty"),
+    "nan.jsonl": (b'{"text": "a", "label": 1}\n{"text": "b", "label": NaN}\n', {}, "line 2: .*NaN is no value of JSON"),
+    "array.json": (b'[{"text": "a", "label": 1}]\n', {}, r"line 1: an object .* was expected, got '\[\{"),
+    "indented.json": (b'{\n "text": ["a"]\n}\n', {}, "line 1, column 2: not JSON"),
+    "list.jsonl": (b'{"text": "a", "label": 1}\n[1, 2]\n', {}, r"line 2: an object .* was expected, got '\[1, 2\]'"),
+    "hole.csv": (
+        b"case,x,label\na,1,u\na,2,u\n,3,v\n",
+        {},
+        "column 'case', row 3: the example is missing, in 1 of 3 rows",
+    ),
 }
 
 
@@ -401,7 +411,71 @@ def test_every_label_stays_in_training(labels: list[list[str]], fraction: float,
 
 def test_splits_that_cannot_be_are_told() -> None:
     examples = read_examples(["a", "b"], ["x", "y"])
-    with pytest.raises(DataError, match="none of the 2 examples can be held out"):
+    with pytest.raises(DataError, match=r"none of the 2 examples can be held out .* each label has only one"):
         split_examples(examples, 0.5, 1)
+    table = read_examples({"review": ["a b", "c d"], "score": [0.5, 0.7]}, label="score")
+    with pytest.raises(DataError, match=r"each label \(column 'score'\) has only one.*--valid"):
+        split_examples(table, 0.5, 1)
     with pytest.raises(UsageError, match="between 0 and 1, got 1"):
         split_examples(examples, 1.0, 1)
+
+
+def test_lines_of_json_may_be_called_json(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", b'{"text": "a b", "label": 1}\n{"text": "c", "label": 2}\n')
+    assert read_examples(path).inputs == ["a b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter"),
+    [
+        ("x,||\n", ","),
+        ("x;,,\n", ";"),
+        ("good; fine,pos\nbad,neg\n", ","),
+        ('"a; b; c",x\n"d; e",y\n', ","),
+        ("text;n\none, two, three;x\nfour;y\n", ";"),
+        ("one\ntwo\n", ","),
+    ],
+)
+def test_the_separator_is_what_all_lines_hold_equally_often(content: str, delimiter: str) -> None:
+    assert delimiter_of(content, ".csv", ()) == delimiter
+    assert delimiter_of(content * 20_000, ".csv", ()) == delimiter
+
+
+def test_labels_that_were_not_there_in_training_are_told_with_their_place(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", b"text,label\na b,x\n,y\nc d,z\n")
+    with pytest.raises(DataError, match=r"a\.csv, row 3: the label 'z' was not there in training. Known: 'x', 'y'"):
+        read_examples(path, known=["x", "y"], drop_empty=True)
+    with pytest.raises(DataError) as caught:
+        read_examples(["a", "b"], ["x", "z" * 100_000], known=["x"])
+    assert len(str(caught.value)) < 300
+    assert read_examples(path, known=["x"], drop_empty=True, needs_labels=False).labels == (("x",), ("z",))
+
+
+def test_series_of_other_features_than_in_training_are_told(tmp_path: Path) -> None:
+    columns = read_examples(write(tmp_path / "a.ts", b"@classLabel true a b\n@data\n1,2:3,4:a\n1:2:b\n")).columns
+    other = write(tmp_path / "b.ts", b"@classLabel true a b\n@data\n1,2:a\n")
+    with pytest.raises(
+        DataError, match=r"b.ts has 1 feature at each step, the model was trained on 2 .'feature_1', 'f"
+    ):
+        read_examples(other, columns=columns, needs_labels=False)
+    with pytest.raises(DataError, match="has 3 features at each step"):
+        read_examples([np.zeros((4, 3))], columns=columns, needs_labels=False)
+
+
+def test_labels_that_are_not_needed_are_not_looked_at() -> None:
+    series = {"case": ["a", "a", "b"], "x": [1.0, 2.0, 3.0], "label": ["up", None, "down"]}
+    columns = read_examples(series | {"label": ["up", "up", "down"]}).columns
+    assert read_examples(series, columns=columns, needs_labels=False).labels is None
+    with pytest.raises(DataError, match="column 'label', row 2: the label of example 'a' changes from 'up' to none"):
+        read_examples(series, columns=columns)
+    marked = {"text": ["a b", "c d"], "joy": [1, 0], "love": [1, 7]}
+    columns = read_examples(marked | {"love": [1, 0]}, label=["joy", "love"], several=True).columns
+    assert read_examples(marked, columns=columns, needs_labels=False).labels is None
+    columns = read_examples({"text": ["a", "b"], "label": ["x", "y"]}).columns
+    lists = {"text": ["a", "b"], "label": [["x", "y"], ["x"]]}
+    assert read_examples(lists, columns=columns, needs_labels=False).labels is None
+
+
+def test_thousands_of_labels_in_front_of_a_text_are_read(tmp_path: Path) -> None:
+    examples = read_examples(write(tmp_path / "a.txt", b"__label__x " * 5000 + b"__label__y\tso it is\n"))
+    assert (examples.inputs, examples.labels) == (["so it is"], (("x", "y"),))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ricorso.data.lengthwise import Lengthwise
+from ricorso.data.lengthwise import Lengthwise, even_groups, within
 
 
 def test_an_epoch_is_every_sequence_and_each_batch_a_pure_function() -> None:
@@ -31,3 +31,23 @@ def test_fewer_sequences_than_a_batch_holds(count: int) -> None:
     batches = Lengthwise(np.arange(1, count + 1), batch_size=8, seed=0)
     assert (batches.examples, batches.batches_per_epoch) == (count, 1)
     assert sorted(batches.batch(0, 0).tolist()) == list(range(count))
+
+
+def test_a_batch_is_split_only_where_it_would_be_nearly_all_padding() -> None:
+    usual = np.random.default_rng(0).integers(100, 2000, 32)
+    assert [own.tolist() for own in even_groups(usual)] == [list(range(32))]
+    lengths = np.array([8, 1_000_000, 9, 300, 1100, 10])
+    groups = even_groups(lengths)
+    assert sorted(np.concatenate(groups).tolist()) == [0, 1, 2, 3, 4, 5]
+    assert all(lengths[own].max() <= 4 * lengths[own].min() for own in groups)
+
+
+def test_sequences_side_by_side_stay_within_the_steps() -> None:
+    lengths = np.random.default_rng(0).integers(1, 300, 1000)
+    lengths[7] = 5000
+    found = list(within(lengths, 2000, most=64))
+    assert sorted(np.concatenate(found).tolist()) == list(range(1000))
+    assert max(len(own) for own in found) == 64
+    assert all(lengths[own].max() * len(own) <= 2000 for own in found[:-1])
+    assert found[-1].tolist() == [7]
+    assert len(found) < 1.3 * max(len(lengths) / 64, lengths.sum() / 2000)

@@ -134,3 +134,10 @@ def test_damaged_bpe_data_are_refused(tokenizer: object) -> None:
 def test_half_a_surrogate_pair_is_named_with_its_place() -> None:
     with pytest.raises(DataError, match=r"line 2, column 3: U\+D83D"):
         check_encodable("ab\ncd\ud83d", "The text")
+
+
+def test_bpe_learns_from_words_of_any_length() -> None:
+    vocabulary = BpeVocabulary.of("banana " * 50 + "ab" * 20_000, 300)
+    text = "banana " + "ab" * 3000
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+    assert len(vocabulary.encode("ab" * 3000)) < 100

@@ -52,11 +52,14 @@ def test_names_cannot_become_markup(text_file, tmp_path):
 
 
 def test_a_best_value_at_the_end_of_its_range_is_noticed():
-    space = {"rate": Range(1e-4, 1e-1, log=True), "size": Range(64, 512), "layers": Range(1, 3), "cell": Choice(("a",))}
+    space = {
+        "rate": Range(1e-4, 1e-1, log=True), "size": Range(64, 512), "layers": Range(1, 3), "cell": Choice(("a",)),
+        "dropout": Range(0.0, 0.5),
+    }  # fmt: skip
 
     def edge(**settings):
         row = TrialRow(0, "complete", 1.0, None, (1.0,), settings, {}, 1.0, None, "", 0)
         return at_the_edge(row, space)
 
-    assert edge(rate=0.099, size=64, layers=1, cell="a") == ["rate", "size"]
-    assert edge(rate=0.01, size=128, layers=3, cell="a") == []
+    assert edge(rate=0.099, size=64, layers=1, cell="a", dropout=0.5) == ["rate", "size", "dropout"]
+    assert edge(rate=0.01, size=128, layers=3, cell="a", dropout=0.0) == []

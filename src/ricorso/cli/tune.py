@@ -1,6 +1,6 @@
 """`ricorso tune TASK DATA`: search for good settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 TASKS = {
     "generate": Member("ricorso.cli.tune:generate_command", "Settings with which a text is learnt best."),
     "forecast": Member("ricorso.cli.tune:forecast_command", "Settings with which series are forecast best."),
+    "classify": Member("ricorso.cli.tune:classify_command", "Settings with which labels are told best."),
+    "tag": Member("ricorso.cli.tune:tag_command", "Settings with which words or steps are tagged best."),
 }
 
 _ROWS = 10
+_FOLDS = "Cross-validation: {}, and compare the means."
 _WORKERS = (
     "Trainings side by side, each in a process with its share of the threads. With more than one, what is proposed "
     "depends on which trial ends first, so a search does not come out the same twice."
@@ -69,10 +72,8 @@ def generate_command() -> click.Command:
     """Make `ricorso tune generate`."""
     return _command(
         "generate",
-        folds="cut the text into so many parts, hold each out once, compare the means.",
-        help="Search for settings with which the text in the file DATA is learnt best. Every option of `ricorso train "
-        "generate` is fixed by giving it. With --epochs a search comes out the same each time; with --minutes, the "
-        "default of training, it depends on how fast the machine is at the moment.",
+        "Search for settings with which the text in the file DATA is learnt best.",
+        folds="cut the text into so many parts, hold each out once",
         epilog="Example: ricorso tune generate my-book.txt --trials 30 --epochs 3 "
         "--vary hidden_size=128..512:64 --vary cell=gru,lstm",
     )
@@ -82,20 +83,38 @@ def forecast_command() -> click.Command:
     """Make `ricorso tune forecast`."""
     return _command(
         "forecast",
-        folds="cut the series at so many times, each time train on what lies before and measure what follows, compare "
-        "the means.",
-        help="Search for settings with which the series in the file DATA are forecast best. Every option of `ricorso "
-        "train forecast` is fixed by giving it. With --epochs a search comes out the same each time; with --minutes, "
-        "the default of training, it depends on how fast the machine is at the moment.",
+        "Search for settings with which the series in the file DATA are forecast best.",
+        folds="cut the series at so many times, each time train on what lies before and measure what follows",
         epilog="Example: ricorso tune forecast sales.csv --horizon 28 --trials 30 --epochs 20 --folds 3",
     )
 
 
-def _command(task: str, folds: str, **texts: str) -> click.Command:
+def classify_command() -> click.Command:
+    """Make `ricorso tune classify`."""
+    return _command(
+        "classify",
+        "Search for settings with which the labels of the examples in DATA, a file or a folder, are told best.",
+        folds="deal the examples into so many parts, every label in proportion, hold each out once",
+        epilog="Example: ricorso tune classify reviews.csv --trials 20 --epochs 5 --folds 3",
+    )
+
+
+def tag_command() -> click.Command:
+    """Make `ricorso tune tag`."""
+    return _command(
+        "tag",
+        "Search for settings with which the words, or steps, in the file DATA are tagged best.",
+        folds="deal the sequences into so many parts, hold each out once",
+        epilog="Example: ricorso tune tag eng.train --valid eng.testa --trials 20 --epochs 3",
+    )
+
+
+def _command(task: str, goal: str, *, folds: str, epilog: str) -> click.Command:
     from ricorso.tuning.rules import rules_of
     from ricorso.tuning.study import PRUNERS, SAMPLERS
 
     rules = rules_of(task)
+    compared = f" Compared is the loss on validation data: {rules.loss}." if rules.loss else ""
     usual = ", ".join(f"{name}={values}" for name, values in rules.space.items())
     params: list[click.Parameter] = [
         click.Argument(["data"], type=click.Path(path_type=Path)),
@@ -129,13 +148,7 @@ def _command(task: str, folds: str, **texts: str) -> click.Command:
             help="What ends hopeless trials: median, those worse than most at the same point; hyperband, those not "
             "among the best third at a few points.",
         ),
-        click.Option(
-            ["--folds"],
-            type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            help=f"Cross-validation: {folds}",
-        ),
+        click.Option(["--folds"], type=click.IntRange(1), default=1, show_default=True, help=_FOLDS.format(folds)),
         click.Option(["--workers"], type=click.IntRange(1), default=1, show_default=True, help=_WORKERS),
         click.Option(
             ["--keep"],
@@ -148,10 +161,18 @@ def _command(task: str, folds: str, **texts: str) -> click.Command:
             rules.load_config(),
             out="The folder of the search; left out, a new one under tunes/. One with this search in it is continued.",
             settings="options given here and --vary come first.",
-            validation=rules.validation,
+            validation=rules.validation is not None,
         ),
     ]
-    return click.Command(task, params=params, callback=lambda **given: _start(task, **given), **texts)  # type: ignore[arg-type]
+    return click.Command(
+        task,
+        params=params,
+        callback=lambda **given: _start(task, **given),
+        help=f"{goal}{compared} Every option of `ricorso train {task}` is fixed by giving it. With --epochs alone a "
+        "search comes out the same each time; with a limit in minutes, which is the default, it depends on how fast "
+        "the machine is at the moment.",
+        epilog=epilog,
+    )
 
 
 def _start(
@@ -171,11 +192,12 @@ def _start(
     valid: str | None = None,
     **given: Any,
 ) -> int:
+    from ricorso.cli.setting import read_config_file
     from ricorso.tuning import tune as search
     from ricorso.tuning.space import read_vary
 
     settings = settings_of(config_file, given)
-    space: dict[str, Any] = {**_read_space_file(space_file), **read_vary(vary)}
+    space = {**(read_config_file(space_file, "--space") if space_file else {}), **read_vary(vary)}
     for name in space:
         if given.get(name) is not None:
             raise UsageError(
@@ -199,12 +221,6 @@ def _start(
         ),
         as_json,
     )
-
-
-def _read_space_file(path: Path | None) -> Mapping[str, Any]:
-    from ricorso.cli.setting import read_config_file
-
-    return read_config_file(path, "--space") if path else {}
 
 
 def _search_and_tell(work: "Callable[[SearchListener], TuneResult]", as_json: bool) -> int:

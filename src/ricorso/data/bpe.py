@@ -1,7 +1,8 @@
 """Byte-pair encoding: frequent runs of bytes become one symbol (needs the extra `text`)."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +12,9 @@ from ricorso.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+
+_LONG_WORD = re.compile(r"\S{1000}")
 
 
 class BpeVocabulary:
@@ -46,7 +50,8 @@ class BpeVocabulary:
             show_progress=False,
             initial_alphabet=sorted(_byte_characters().values()),
         )
-        tokenizer.train_from_iterator(text.splitlines(keepends=True), trainer)
+        lines = (part for line in text.splitlines(keepends=True) for part in _without_long_words(line))
+        tokenizer.train_from_iterator(lines, trainer)
         return cls(tokenizer)
 
     def __len__(self) -> int:
@@ -90,6 +95,15 @@ class BpeVocabulary:
                 f"The vocabulary's tokenizer cannot be read ({error}); the run folder is damaged."
             ) from error
         return cls(tokenizer)
+
+
+def _without_long_words(line: str) -> Iterator[str]:
+    """The line in parts without words of more than so many characters, which take the trainer their square in time."""
+    begin = 0
+    for run in _LONG_WORD.finditer(line):
+        yield line[begin : run.end()]
+        begin = run.end()
+    yield line[begin:]
 
 
 def _tokenizers() -> Any:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ricorso.data.text import read_text
+from ricorso.data.json_lines import read_object
+from ricorso.data.text import file_name, read_text, shown, wrong_character
 from ricorso.data.tokens import split_words
 from ricorso.errors import DataError, UsageError, did_you_mean
 
@@ -41,12 +42,19 @@ def read_tagged(
 
     Raises DataError with file and line for what cannot be read, UsageError for a column that cannot be.
     """
-    name = str(path)
-    found: list[Tagged] = []
+    return [one for _, one in read_numbered(path, word_column, tag_column, encoding)]
+
+
+def read_numbered(
+    path: str | Path, word_column: str | None = None, tag_column: str | None = None, encoding: str = "utf-8"
+) -> list[tuple[int, Tagged]]:
+    """What `read_tagged` finds, with the line in which each sentence begins. Raises what that raises."""
+    name = file_name(path)
+    found: list[tuple[int, Tagged]] = []
     for line, words, tags in _sentences(path, encoding, (word_column, tag_column)):
         if tags is None:
             raise DataError(f"{name}, line {line}: there are no tags. Give each word its tag.")
-        found.append(Tagged(words, tags))
+        found.append((line, Tagged(words, tags)))
     if not found:
         raise DataError(f"{name} holds no sentences; words with tags were expected.")
     return found
@@ -59,8 +67,12 @@ def read_tokens(path: str | Path, word_column: str | None = None, encoding: str 
     """
     if _kind(path) == ".txt" or str(path) == "-":
         lines = read_text(path, encoding).split("\n")
-        return [tuple(words) for words in (split_words(line, lower=False) for line in lines) if words]
-    return [words for _, words, _ in _sentences(path, encoding, (word_column, None), tags_wanted=False)]
+        found = [tuple(words) for words in (split_words(line, lower=False) for line in lines) if words]
+    else:
+        found = [words for _, words, _ in _sentences(path, encoding, (word_column, None), tags_wanted=False)]
+    if not found:
+        raise DataError(f"{file_name(path)} holds no sentences; words were expected.")
+    return found
 
 
 def to_columns(sentences: Iterable[tuple[Sequence[str], Sequence[str]]]) -> str:
@@ -93,11 +105,16 @@ _Chosen = tuple[str | None, str | None]
 
 
 def _sentences(path: str | Path, encoding: str, columns: _Chosen, tags_wanted: bool = True) -> Iterator[_Found]:
-    text, name = read_text(path, encoding), str(path)
+    text, name = read_text(path, encoding), file_name(path)
     if _kind(path) in _JSON_LINES:
         return _json_lines(text, name, columns, tags_wanted)
     lines = text.split("\n")
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    if _kind(path) == ".csv" and "," in first and "\t" not in first:
+        raise DataError(
+            f"{name} is a table; sentences are read from columns between tabs or blanks, or from lines of JSON. "
+            f"If it holds series, name its column of tags with column= (--column)."
+        )
     cells = first.split("\t")
     if _kind(path) == ".conllu" or (len(cells) == len(CONLLU) and _ID.fullmatch(cells[0])):
         places = _place(columns[0] or "form", CONLLU), _place(columns[1] or "upos", CONLLU)
@@ -108,7 +125,7 @@ def _sentences(path: str | Path, encoding: str, columns: _Chosen, tags_wanted: b
     word, tag = _place(columns[0] or "1", names), _place(columns[1] or "-1", names)
     if tags_wanted and many == 1:
         raise DataError(
-            f"{name}, line {lines.index(first) + 1}: there is one column only ({_short(first)}); a word and its tag "
+            f"{name}, line {lines.index(first) + 1}: there is one column only ({shown(first)}); a word and its tag "
             f"were expected, apart by a tab or a blank."
         )
     return _blocks(lines, name, _reader(separator, many), (word, tag if tags_wanted else None))
@@ -168,9 +185,9 @@ def _conllu_cells(line: str, where: str) -> list[str] | None:
         return None
     cells = line.split("\t")
     if len(cells) != len(CONLLU):
-        raise DataError(f"{where}: {_columns(len(cells))} ({_short(line)}); CoNLL-U has {len(CONLLU)}, apart by tabs.")
+        raise DataError(f"{where}: {_columns(len(cells))} ({shown(line)}); CoNLL-U has {len(CONLLU)}, apart by tabs.")
     if not _ID.fullmatch(cells[0]):
-        raise DataError(f"{where}: {_short(cells[0])} is no number of a word, such as 3, 3-4 or 8.1.")
+        raise DataError(f"{where}: {shown(cells[0])} is no number of a word, such as 3, 3-4 or 8.1.")
     return cells if _WORD_ID.fullmatch(cells[0]) else None
 
 
@@ -182,7 +199,7 @@ def _reader(separator: str | None, many: int) -> _Cells:
         if line.startswith("#"):
             return None
         raise DataError(
-            f"{where}: {_columns(len(cells))} ({_short(line)}); the lines before have {many}. Correct the line."
+            f"{where}: {_columns(len(cells))} ({shown(line)}); the lines before have {many}. Correct the line."
         )
 
     return cells_of
@@ -194,13 +211,10 @@ def _json_lines(text: str, name: str, columns: _Chosen, tags_wanted: bool) -> It
         if not line.strip():
             continue
         where = f"{name}, line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{where}, column {error.colno}: not JSON ({error.msg}).") from error
-        if not isinstance(row, dict) or word not in row or (tags_wanted and tag not in row):
-            wanted = f'"{word}" and "{tag}"' if tags_wanted else f'"{word}"'
-            raise DataError(f"{where}: wanted an object with {wanted}, got {_short(line)}.")
+        wanted = f'an object with "{word}" and "{tag}"' if tags_wanted else f'an object with "{word}"'
+        row = read_object(line, where, wanted)
+        if word not in row or (tags_wanted and tag not in row):
+            raise DataError(f"{where}: {wanted} was expected, got {shown(line)}.")
         words, tags = _strings(row[word], word, where), None
         if tags_wanted:
             tags = _strings(row[tag], tag, where)
@@ -212,13 +226,12 @@ def _json_lines(text: str, name: str, columns: _Chosen, tags_wanted: bool) -> It
 
 def _strings(value: object, what: str, where: str) -> Words:
     if not isinstance(value, list) or not all(isinstance(part, str) and part.strip() for part in value):
-        raise DataError(f'{where}: "{what}" should be a list of texts that are not empty.')
+        raise DataError(f'{where}: "{what}" should be a list of texts that are not empty, got {shown(str(value))}.')
+    for number, part in enumerate(value, 1):
+        if wrong := wrong_character(part):
+            raise DataError(f'{where}, "{what}", text {number}: {wrong}.')
     return tuple(value)
 
 
 def _columns(count: int) -> str:
     return "there is 1 column" if count == 1 else f"there are {count} columns"
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:37] + "...")

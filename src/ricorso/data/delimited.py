@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ricorso.data.text import binary
 from ricorso.errors import DataError, UsageError
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -72,7 +73,7 @@ def _as_utf8(raw: bytes, name: str, encoding: str) -> bytes:
             f"Save the file as utf-8, or name its encoding, for example encoding='latin-1'."
         ) from error
     if "\0" in text:
-        raise DataError(f"{name} looks like a binary file (a zero at position {text.index(chr(0))}), not a table.")
+        raise binary(name, text)
     return raw.removeprefix(b"\xef\xbb\xbf") if encoding == "utf-8" else text.removeprefix("\ufeff").encode()
 
 

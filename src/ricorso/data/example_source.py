@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ import polars as pl
 from ricorso.data.example_columns import Asked, ExampleColumns, Found, Layout, some
 from ricorso.data.example_folder import examples_of_folder
 from ricorso.data.example_table import examples_of_table
+from ricorso.data.json_lines import read_json_lines
 from ricorso.data.labelled_text import PREFIX, delimiter_of, read_fields, read_lines, read_prefixed
 from ricorso.data.recordings import recordings_of_arrays
 from ricorso.data.table import read_table
-from ricorso.data.text import is_file_name, read_text
+from ricorso.data.text import is_file_name, read_text, wrong_character
 from ricorso.data.ts_file import read_ts
 from ricorso.errors import DataError, UsageError
 
@@ -103,18 +103,8 @@ def checked_texts(found: Found, where: str, drop_empty: bool) -> Found:
     for text, place in zip(texts, found.places, strict=True):
         if not isinstance(text, str):
             raise DataError(f"{where}, {place} is {text!r:.40}; a text was expected, as in the others.")
-        if "\0" in text:
-            raise DataError(
-                f"{where}, {place}: a zero byte stands at character {text.index(chr(0)) + 1} of the text. "
-                f"Remove it; it is no part of any text."
-            )
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise DataError(
-                f"{where}, {place}: character {error.start + 1} is half a character (a lone surrogate). "
-                f"Read the text with its right encoding."
-            ) from error
+        if wrong := wrong_character(text):
+            raise DataError(f"{where}, {place}: {wrong}.")
     full = [i for i, text in enumerate(texts) if text.strip()]
     if len(full) == len(texts):
         return found
@@ -122,7 +112,7 @@ def checked_texts(found: Found, where: str, drop_empty: bool) -> Found:
     if not drop_empty or not full:
         raise DataError(
             f"{where}: {len(empty)} of {len(texts)} texts are empty ({some(empty)}). "
-            f"Fill or remove them, or set drop_empty=True to leave them out."
+            f"Fill or remove them, or set drop_empty=True (--drop-empty) to leave them out."
         )
     are = "text is" if len(empty) == 1 else "texts are"
     return replace(
@@ -169,8 +159,8 @@ def _in_text(
         raise DataError(f"{where} holds nothing but blanks; examples were expected.")
     if kind == ".ts":
         return read_ts(text, where)
-    if not kind and start.startswith("{"):
-        return examples_of_table(_json_lines(text, where), where, _as_before(asked, columns, "table"))
+    if kind == ".json" or (not kind and start.startswith("{")):
+        return examples_of_table(read_json_lines(text.encode(), where), where, _as_before(asked, columns, "table"))
     if start.startswith(PREFIX) or (columns is not None and columns.layout == "prefixed" and not asked.text):
         numbers, labels, texts = read_prefixed(text)
         own: list[Any] | None = [one[0] if len(one) == 1 else one or None for one in labels] if any(labels) else None
@@ -192,13 +182,6 @@ def _found_lines(
 ) -> Found:
     ids = [str(number) for number in numbers]
     return Found(texts, labels, ids, [f"line {i}" for i in ids], ExampleColumns(layout, True), told)
-
-
-def _json_lines(text: str, where: str) -> pl.DataFrame:
-    try:
-        return pl.read_ndjson(BytesIO(text.encode()), infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{where} cannot be read as JSON lines: {error}.") from error
 
 
 def _in_list(source: Any, where: str) -> Found:

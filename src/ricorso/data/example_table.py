@@ -19,7 +19,7 @@ def examples_of_table(table: pl.DataFrame, where: str, asked: Asked, header: boo
     """
     table = table.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     if not table.height:
-        raise DataError(f"{where} has columns ({listed(table.columns)}) but no rows.")
+        raise DataError(f"{where} has columns ({listed(table.columns)}) but no rows. Add them.")
     for name in asked.names:
         if name in table.columns or name not in asked.optional:
             column_of(table, name, where)
@@ -28,7 +28,9 @@ def examples_of_table(table: pl.DataFrame, where: str, asked: Asked, header: boo
     if asked.example not in table.columns:
         asked = replace(asked, example=None)
     if asked.text and (asked.features or asked.time):
-        raise UsageError("Examples are texts or series: give text=, or features= and time=, not both.")
+        raise UsageError(
+            "Examples are texts or series: give text= (--text), or features= and time= (--features, --time), not both."
+        )
     label = _label(table, asked)
     text, is_series = _text(table, asked, label)
     if is_series:
@@ -39,7 +41,8 @@ def examples_of_table(table: pl.DataFrame, where: str, asked: Asked, header: boo
         label = _rest_label(table, asked, text)
     if not label and asked.needs_labels:
         raise DataError(
-            f"{where} has no column that is clearly the label. It has {listed(table.columns)}. Name one with label=."
+            f"{where} has no column that is clearly the label. It has {listed(table.columns)}. "
+            f"Name one with label= (--label)."
         )
     if not header and not asked.text:
         text = tuple(
@@ -66,7 +69,9 @@ def _texts(
         told.append(f"{listed(rest)} {'is' if len(rest) == 1 else 'are'} not used")
     for name in text:
         if table[name].dtype.is_nested():
-            raise DataError(f"{where}, column '{name}' holds {table[name].dtype}, not texts. Name another with text=.")
+            raise DataError(
+                f"{where}, column '{name}' holds {table[name].dtype}, not texts. Name another with text= (--text)."
+            )
     parts = [table[name].cast(pl.String).fill_null("").to_list() for name in text]
     inputs = [" ".join(filter(None, row)) for row in zip(*parts, strict=True)] if len(parts) > 1 else parts[0]
     numbers = [str(i) for i in range(1, table.height + 1)]
@@ -76,7 +81,8 @@ def _texts(
         else numbers
     )
     columns = ExampleColumns("table", True, text, label, example, header=header)
-    return Found(inputs, labels_of(table, label, where), ids, [f"row {i}" for i in numbers], columns, tuple(told))
+    cells = labels_of(table, label, where, asked.needs_labels)
+    return Found(inputs, cells, ids, [f"row {i}" for i in numbers], columns, tuple(told))
 
 
 def _label(table: pl.DataFrame, asked: Asked) -> tuple[str, ...]:
@@ -147,5 +153,6 @@ def _unclear(table: pl.DataFrame, where: str, label: tuple[str, ...]) -> str:
     beside = f" beside the label {listed(label)}" if label else ""
     return (
         f"{where} has neither a column of texts nor a column that says which rows belong to one series{beside}. "
-        f"It has {listed(table.columns)}. Name the text with text=, or with example= the column of the series."
+        f"It has {listed(table.columns)}. Name the text with text= (--text), or the column "
+        f"of the series with example= (--example)."
     )

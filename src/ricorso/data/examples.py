@@ -13,6 +13,8 @@ from ricorso.data.example_source import checked_texts, found_in, labels_beside, 
 from ricorso.data.labels import as_label, is_list, read_labels
 from ricorso.data.roles import as_names
 from ricorso.data.shuffle import shuffled
+from ricorso.data.table import listed
+from ricorso.data.text import shown
 from ricorso.errors import DataError, UsageError
 
 __all__ = ["ExampleColumns", "Examples", "read_examples", "split_examples"]
@@ -94,8 +96,8 @@ def read_examples(
     several, separator: whether an example may have several labels, and what stands between them in a cell.
     label_until: labels are cut where this stands, as in "DESC:manner" with ":".
     header: whether the first line of a text file names the columns. drop_empty: leave empty texts out.
-    columns: how the data of training were read, to read others the same way. known: labels that a model knows, to
-    tell lines `LABEL text` from texts alone. needs_labels: False where labels may be missing.
+    columns: how the data of training were read, to read others the same way. known: labels that a model knows: others
+    are refused, and lines `LABEL text` told from texts alone. needs_labels: False where labels may be missing.
     Raises DataError for a source that cannot be read as examples, UsageError for arguments that contradict.
 
     >>> examples = read_examples({"review": ["good", "bad", "fine"], "stars": [5, 1, 4]})
@@ -111,19 +113,20 @@ def read_examples(
     if columns is not None and columns.is_text != found.columns.is_text:
         wanted, got = ("texts", "series of numbers")[:: 1 if columns.is_text else -1]
         raise DataError(f"{where} holds {got}; the model was trained on {wanted}.")
+    if columns is not None and len(columns.features) != len(found.columns.features):
+        count, learnt = len(found.columns.features), len(columns.features)
+        raise DataError(
+            f"{where} has {count} feature{'s' * (count != 1)} at each step, the model was trained on {learnt} "
+            f"({listed(columns.features)}). Give the same features; fill one that was not measured with NaN."
+        )
     if labels is not None:
         found.cells = labels_beside(labels, len(found.inputs), where)
     if found.columns.is_text:
         found = checked_texts(found, where, drop_empty)
     if found.cells is None and needs_labels:
-        raise DataError(f"{where} has no labels. Give them with labels=, or in a column named by label=.")
+        raise DataError(f"{where} has no labels. Give them with labels=, or in a column named by label= (--label).")
     cells = found.cells
-    if (
-        cells is not None
-        and not needs_labels
-        and not several
-        and any(not is_list(cell) and as_label(cell) == "" for cell in cells)
-    ):
+    if cells is not None and not needs_labels and not several and not all(map(_is_one, cells)):
         cells = None
     made = replace(found.columns, several=bool(several), separator=separator, label_until=label_until)
     read = None
@@ -132,7 +135,24 @@ def read_examples(
         made = replace(made, several=read.several, separator=read.separator)
     told = (*found.told, *(read.told if read else ()))
     own = read.labels if read else None
+    if own is not None and needs_labels and known:
+        _refuse_unseen(own, found.places, known, where)
     return Examples(found.inputs, own, tuple(found.ids), made.features, made.several, made, told, where)
+
+
+def _is_one(cell: Any) -> bool:
+    """Whether a cell holds a label, and not several."""
+    return len(cell) == 1 if is_list(cell) else as_label(cell) != ""
+
+
+def _refuse_unseen(labels: Labels, places: Sequence[str], known: Collection[str], where: str) -> None:
+    for own, place in zip(labels, places, strict=True):
+        for label in own:
+            if label not in known:
+                raise DataError(
+                    f"{where}, {place}: the label {shown(label)} was not there in training. Known: {listed(known)}. "
+                    f"Correct it, leave the example out, or train anew with such examples."
+                )
 
 
 def split_examples(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples]:
@@ -160,9 +180,11 @@ def split_examples(examples: Examples, fraction: float, seed: int) -> tuple[Exam
             held.add(row)
             left.subtract(labels[row])
     if not held:
+        column = f" (column {listed(examples.columns.label)})" if examples.columns.label else ""
         raise DataError(
-            f"{examples.where}: none of the {total} examples can be held out, since each label has only one. "
-            f"Give more examples, or validation data of their own."
+            f"{examples.where}: none of the {total} examples can be held out for validation, since each label{column} "
+            f"has only one. Give more examples, validation data of their own (--valid), or none "
+            f"(validation_fraction=0, --validation-fraction 0)."
         )
     return examples.take([i for i in range(total) if i not in held]), examples.take(sorted(held))
 

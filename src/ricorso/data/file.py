@@ -16,7 +16,7 @@ def read_bytes(path: str | Path) -> bytes:
     """
     raw = unpack(_read(path), path)
     if not raw.strip():
-        raise DataError(f"{path} is empty.")
+        raise DataError(f"{path} is empty; a table was expected.")
     return raw
 
 

@@ -15,7 +15,8 @@ from ricorso.errors import DataError
 PREFIX = "__label__"
 _SEPARATORS = (",", ";", "|")
 _SAMPLE = 1000
-_BLANKS = re.compile(r"[ \t]+")
+_LOOKED_AT = 1 << 16
+_WORD = re.compile(r"([^ \t]+)[ \t]*")
 _LONGEST_NAME = 60
 _LONGEST_FIELD = (1 << 31) - 1
 
@@ -28,13 +29,23 @@ def delimiter_of(text: str, kind: str, asked: Collection[str]) -> str | None:
     first = _first_line(text)
     if kind == ".tsv" or "\t" in first:
         return "\t"
-    outside = "".join(first.split('"')[::2])
-    best = max(_SEPARATORS, key=outside.count)
+    best = _best_separator(text, first)
     if kind == ".csv":
-        return best if best in outside else ","
+        return best
     names = [name.strip().strip('"') for name in first.split(best)]
     named = any(could_be_label(name) for name in names) and any(could_be_text(name) for name in names)
     return best if named or any(name in asked for name in names) else None
+
+
+def _best_separator(text: str, first: str) -> str:
+    """The mark that all lines hold equally often, the first of these in a line; else the most frequent in the first."""
+    sample = "".join(text[:_LOOKED_AT].split('"')[::2]).split("\n")
+    lines = [line for line in (sample if len(text) <= _LOOKED_AT else sample[:-1]) if line.strip()]
+    even = [mark for mark in _SEPARATORS if lines and mark in lines[0] and len({one.count(mark) for one in lines}) == 1]
+    if even:
+        return min(even, key=lines[0].index)
+    outside = "".join(first.split('"')[::2])
+    return max(_SEPARATORS, key=outside.count)
 
 
 def read_fields(
@@ -75,13 +86,14 @@ def read_prefixed(text: str) -> tuple[list[int], list[list[str]], list[str]]:
     """
     numbers, labels, texts = [], [], []
     for number, line in _lines(text):
-        own = []
-        while line.startswith(PREFIX):
-            word, line = (*_BLANKS.split(line, maxsplit=1), "")[:2]
-            own.append(word.removeprefix(PREFIX))
+        own: list[str] = []
+        begin = 0
+        while line.startswith(PREFIX, begin) and (word := _WORD.match(line, begin)):
+            own.append(word[1].removeprefix(PREFIX))
+            begin = word.end()
         numbers.append(number)
         labels.append(own)
-        texts.append(line)
+        texts.append(line[begin:])
     return numbers, labels, texts
 
 

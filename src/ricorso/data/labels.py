@@ -12,6 +12,7 @@ from ricorso.data.example_columns import some
 from ricorso.errors import DataError, UsageError
 
 _SEPARATORS = (",", "|", ";")
+_MARKS = ("0", "1", "false", "true")
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,16 @@ def as_label(value: Any) -> str:
     return str(value).strip()
 
 
-def labels_of(table: pl.DataFrame, label: Sequence[str], where: str) -> list[Any] | None:
-    """The cells of the labels of each row; None where the table has no such columns."""
+def labels_of(table: pl.DataFrame, label: Sequence[str], where: str, needed: bool = True) -> list[Any] | None:
+    """The cells of the labels of each row; None where the table has no such columns, or none are needed or right."""
     if not label or any(name not in table.columns for name in label):
         return None
     if len(label) == 1:
         return table[label[0]].to_list()
-    return indicated(label, table.select(label).iter_rows(), [f"row {i + 1}" for i in range(table.height)], where)
+    rows = table.select(label).rows()
+    if not needed and not all(as_label(value).lower() in _MARKS for row in rows for value in row):
+        return None
+    return indicated(label, rows, [f"row {i + 1}" for i in range(table.height)], where)
 
 
 def indicated(names: Sequence[str], rows: Iterable[Sequence[Any]], places: Sequence[str], where: str) -> list[Any]:
@@ -101,7 +105,7 @@ def indicated(names: Sequence[str], rows: Iterable[Sequence[Any]], places: Seque
     for place, row in zip(places, rows, strict=True):
         marks = [as_label(value) for value in row]
         for name, mark in zip(names, marks, strict=True):
-            if mark.lower() not in ("0", "1", "false", "true"):
+            if mark.lower() not in _MARKS:
                 raise DataError(
                     f"{where}, column '{name}', {place}: {mark!r} is neither 0 nor 1. Several columns of labels hold "
                     f"0 or 1 each; name one column of labels otherwise."
@@ -122,7 +126,8 @@ def _parts_of_all(
     for cell, is_list, place in zip(cells, lists, places, strict=True):
         if is_list and not several and len(cell) > 1:
             raise DataError(
-                f"{where}, {place} has {len(cell)} labels where one was wanted. Leave one, or set several=True."
+                f"{where}, {place} has {len(cell)} labels where one was wanted. Leave one, or set several=True "
+                f"(--several)."
             )
         if is_list:
             parts = [as_label(value) for value in (sorted(cell) if isinstance(cell, set | frozenset) else cell)]

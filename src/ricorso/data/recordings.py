@@ -56,20 +56,21 @@ def recordings_of_table(table: pl.DataFrame, where: str, label: tuple[str, ...],
         if not recurring:
             raise DataError(
                 f"{where} has no column that clearly says which rows are one example. It has {listed(table.columns)}. "
-                f"Name one with example=."
+                f"Name one with example= (--example)."
             )
         example = recurring[0]
         told.append(f"the rows of one value of '{example}' are an example")
     if missing := table[example].null_count():
         row = int(table[example].is_null().arg_max() or 0) + 1
         raise DataError(
-            f"{where}, column '{example}', row {row}: the example is missing, here and in {missing - 1} other rows. "
+            f"{where}, column '{example}', row {row}: the example is missing, in {missing} of {table.height} rows. "
             f"Write it in, or remove the rows."
         )
     time, features, guessed = step_columns(table, where, {example, *label}, asked.time, asked.features)
     if asked.needs_labels and not label:
         raise DataError(
-            f"{where} has no column that is clearly the label. It has {listed(table.columns)}. Name one with label=."
+            f"{where} has no column that is clearly the label. It has {listed(table.columns)}. "
+            f"Name one with label= (--label)."
         )
     codes = table[example].rank("dense").to_numpy().astype(np.int64) - 1
     first = np.full(int(codes.max()) + 1, len(codes))
@@ -84,7 +85,7 @@ def recordings_of_table(table: pl.DataFrame, where: str, label: tuple[str, ...],
     starts = np.sort(first)
     ids = table[example].gather(starts).cast(pl.String).to_list()
     places = [f"example {name!r}" for name in ids]
-    cells = _constant_labels(table, label, codes, starts, places, where)
+    cells = _constant_labels(table, label, codes, starts, places, where, asked.needs_labels)
     inputs = [values[start:end] for start, end in pairwise((0, *ends.tolist()))]
     columns = ExampleColumns("table", False, (), label, example, time, features)
     told += [f"the label is {listed(label)}"] * bool(label and label != asked.label)
@@ -194,18 +195,22 @@ def _constant_labels(
     starts: NDArray[np.int64],
     places: Sequence[str],
     where: str,
+    needed: bool,
 ) -> list[Any] | None:
-    found = labels_of(table, label, where)
+    found = labels_of(table, label, where, needed)
     if found is None:
         return None
     for name in label:
         values = table[name]
         firsts = values.gather(starts).gather(codes)
         differs = ~values.eq_missing(firsts)
+        if differs.any() and not needed:
+            return None
         if differs.any():
             row = int(differs.arg_max() or 0)
+            first, own = (f"'{value}'" if value is not None else "none" for value in (firsts[row], values[row]))
             raise DataError(
                 f"{where}, column '{name}', row {row + 1}: the label of {places[codes[row]]} changes from "
-                f"'{firsts[row]}' to '{values[row]}'. A label holds for a whole example; correct it."
+                f"{first} to {own}. A label holds for a whole example; correct it."
             )
     return [found[start] for start in starts.tolist()]

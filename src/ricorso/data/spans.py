@@ -128,7 +128,10 @@ def check(tags: Sequence[str], scheme: Scheme, where: str) -> None:
         return
     before = f"after '{tags[place - 1]}'" if place else "at the start"
     now = f"'{tags[place]}'" if place < len(tags) else "the end"
-    raise DataError(f"{where}, word {min(place, len(tags) - 1) + 1}: {now} cannot stand {before} in {scheme}.")
+    raise DataError(
+        f"{where}, word {min(place, len(tags) - 1) + 1}: {now} cannot stand {before} in {scheme}. Correct it, or have "
+        f"such tags repaired (--invalid repair)."
+    )
 
 
 def allowed(tags: Sequence[str], scheme: Scheme) -> NDArray[np.bool_]:
@@ -144,6 +147,15 @@ def allowed(tags: Sequence[str], scheme: Scheme) -> NDArray[np.bool_]:
 def kinds_in(sentences: Iterable[Sequence[str]]) -> list[str]:
     """The kinds of spans that tags mark, in alphabetic order."""
     return sorted({parts[1] for tags in sentences for tag in tags if (parts := _parts(tag)) and parts[1]})
+
+
+def not_marks(sentences: Iterable[Sequence[str]]) -> list[str]:
+    """The tags of another form than those that mark spans, in alphabetic order.
+
+    >>> not_marks([["O", "B-PER", "PER"]])
+    ['PER']
+    """
+    return sorted(tag for tag in {tag for tags in sentences for tag in tags} if _parts(tag) is None)
 
 
 def marks(kinds: Iterable[str], scheme: Scheme) -> list[str]:

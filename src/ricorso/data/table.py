@@ -1,7 +1,6 @@
 """Tables from files, frames and dicts, with errors that say where the trouble is."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,14 @@ from numpy.typing import NDArray
 
 from ricorso.data.delimited import read_delimited, separator_of
 from ricorso.data.file import read_bytes
+from ricorso.data.json_lines import read_json_lines
+from ricorso.data.text import shown
 from ricorso.errors import DataError, UsageError, did_you_mean
 
 Source = str | Path | pl.DataFrame | pl.LazyFrame | Mapping[str, Any] | Any
 
 DELIMITED = (".csv", ".tsv", ".txt")
-_SHOWN = 8
+_SHOWN, _LONG = 8, 60
 _SAMPLE = 1000
 _JSON_LINES = (".jsonl", ".ndjson")
 _KINDS = "CSV (.csv, .tsv, .txt), JSON lines (.jsonl, .ndjson) or Parquet (.parquet), each also as .gz"
@@ -53,7 +54,7 @@ def read_table(source: Source, *, separator: str | None = None, encoding: str = 
     if not table.width:
         raise DataError(f"{source_name(source)} has no columns.")
     if not table.height:
-        raise DataError(f"{source_name(source)} has columns ({listed(table.columns)}) but no rows.")
+        raise DataError(f"{source_name(source)} has columns ({listed(table.columns)}) but no rows. Add them.")
     return table
 
 
@@ -142,14 +143,12 @@ def _from_file(path: str | Path, separator: str | None, encoding: str) -> pl.Dat
     raw = read_bytes(path)
     if kind in DELIMITED:
         return with_numbers(read_delimited(raw, str(path), separator, encoding))
-    read: Callable[..., pl.DataFrame] = pl.read_parquet if kind == ".parquet" else _read_json_lines
+    if kind in _JSON_LINES:
+        return read_json_lines(raw, str(path))
     try:
-        return read(BytesIO(raw))
+        return pl.read_parquet(BytesIO(raw))
     except pl.exceptions.PolarsError as error:
-        if kind != ".parquet":
-            _explain_json_lines(raw, path)
-        what = "a Parquet" if kind == ".parquet" else "a JSON lines"
-        raise DataError(f"{path} cannot be read as {what} file, or is damaged: {error}.") from error
+        raise DataError(f"{path} cannot be read as a Parquet file, or is damaged: {error}.") from error
 
 
 def kind_of(path: str | Path) -> str:
@@ -158,26 +157,6 @@ def kind_of(path: str | Path) -> str:
     if kind not in (*DELIMITED, *_JSON_LINES, ".parquet"):
         raise DataError(f"'{path}' is named as no kind of table that can be read. Known are {_KINDS}.")
     return kind
-
-
-def _read_json_lines(raw: BytesIO) -> pl.DataFrame:
-    return pl.read_ndjson(raw, infer_schema_length=None)
-
-
-def _explain_json_lines(raw: bytes, path: str | Path) -> None:
-    for number, line in enumerate(raw.split(b"\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}, line {number}, column {error.start + 1}: not valid utf-8. Save the file as utf-8."
-            ) from error
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number}, column {error.colno}: not JSON ({error.msg}).") from error
-        if not isinstance(row, dict):
-            raise DataError(f'{path}, line {number}: an object such as {{"y": 1}} was expected, got {line[:40]!r}.')
 
 
 def with_numbers(texts: pl.DataFrame) -> pl.DataFrame:
@@ -262,4 +241,4 @@ def listed(names: Iterable[str]) -> str:
     """
     names = list(names)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(f"'{name}'" for name in names[:_SHOWN]) + more
+    return ", ".join(f"'{name}'" if len(name) <= _LONG else shown(name) for name in names[:_SHOWN]) + more

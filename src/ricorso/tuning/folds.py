@@ -1,7 +1,8 @@
 """How data is cut for cross-validation: by task, since what may be held out depends on what the data is."""
 
 import io
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from ricorso.data.text import read_text
 from ricorso.errors import DataError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from ricorso.data.series import SeriesSet
     from ricorso.tasks.forecast.config import ForecastConfig
 
@@ -74,10 +77,8 @@ def rolling_origins(data: Path, settings: Mapping[str, Any], folds: int, folder:
         except DataError as error:
             raise DataError(f"{data} is too short for {folds} folds that are {apart} steps apart: {error}") from error
         table, roles = as_table(shorter)
-        content = io.BytesIO()
-        table.write_parquet(content)
         path = folder / f"{fold + 1}.parquet"
-        write_file(path, content.getvalue())
+        write_table(path, table)
         read = {name: value for name, value in roles.items() if name in type(config).model_fields}
         parts.append(Part(path, settings={**read, **{name: getattr(config, name) for name in _THE_SAME}}))
     return parts
@@ -90,6 +91,50 @@ def check_series(data: Path, settings: Mapping[str, Any]) -> None:
         _check_held_out(known, config)
     except DataError as error:
         raise DataError(f"{data}: {error}") from error
+
+
+def dealt(labels: Sequence[tuple[str, ...]], folds: int, seed: int) -> list[list[int]]:
+    """The examples that each fold holds out, every label in proportion.
+
+    Examples with the same labels are laid side by side and dealt like cards. One is held out only where each of its
+    labels has another to learn from, so that the only example of a label is always trained on.
+
+    >>> dealt([("a",), ("b",), ("a",), ("b",), ("c",)], 2, seed=0)
+    [[0, 3], [1, 2]]
+    """
+    from ricorso.data.shuffle import shuffled
+
+    counts = Counter(label for own in labels for label in own)
+    # among several labels the rarest is the hardest to spread evenly, so it says who is whose neighbour
+    rank = {label: place for place, label in enumerate(sorted(counts, key=lambda label: (counts[label], label)))}
+    order = shuffled(range(len(labels)), len(labels), seed).tolist()
+    order.sort(key=lambda row: sorted(rank[label] for label in labels[row]))
+    held_out: list[list[int]] = []
+    for fold in range(folds):
+        left, own = counts.copy(), []
+        for row in sorted(order[fold::folds]):
+            if all(left[label] > 1 for label in labels[row]):
+                own.append(row)
+                left.subtract(labels[row])
+        held_out.append(own)
+    return held_out
+
+
+def others(rows: Collection[int], total: int) -> list[int]:
+    """Which of so many rows are not among these.
+
+    >>> others([0, 2], 4)
+    [1, 3]
+    """
+    without = set(rows)
+    return [row for row in range(total) if row not in without]
+
+
+def write_table(path: Path, table: "pl.DataFrame") -> None:
+    """Write a table as a Parquet file, whole or not at all. Raises OSError."""
+    content = io.BytesIO()
+    table.write_parquet(content)
+    write_file(path, content.getvalue())
 
 
 def _series(data: Path, settings: Mapping[str, Any]) -> "tuple[SeriesSet, ForecastConfig]":

@@ -90,15 +90,29 @@ class Question:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Where a file is, its size and hash. Raises DataError when it cannot be read."""
+    """Where a file or folder is, its size and hash, of a folder over the names and contents of its files.
+
+    Raises DataError when it cannot be read.
+    """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"path": str(path.resolve()), "bytes": path.stat().st_size, "sha256": digest}
+        if not path.is_dir():
+            size, digest = path.stat().st_size, _digest(path)
+        else:
+            size, whole = 0, hashlib.sha256()
+            for file in sorted(file for file in path.rglob("*") if file.is_file()):
+                size += file.stat().st_size
+                whole.update(f"{file.relative_to(path).as_posix()}\0{_digest(file)}\n".encode())
+            digest = whole.hexdigest()
+        return {"path": str(path.resolve()), "bytes": size, "sha256": digest}
     except FileNotFoundError as error:
         raise DataError(f"There is no file '{path}'. Check the path.") from error
     except OSError as error:
         raise DataError(f"'{path}' cannot be read: {error.strerror}.") from error
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _essence(question: Question) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ricorso.pages.page import charting, filled, numbers, page
 from ricorso.tuning.importance import FEWEST_TRIALS, METHOD, Importance
 from ricorso.tuning.question import Question
 from ricorso.tuning.result import TrialRow, TuneResult, shown
+from ricorso.tuning.rules import rules_of
 from ricorso.tuning.space import Choice, Range, Space
 
 _MOST_ROWS = 50
@@ -80,9 +81,11 @@ def _axis(name: str, values: Range | Choice, ranking: Sequence[TrialRow]) -> dic
 def _subtitle(question: Question) -> str:
     size = f"{question.data['bytes']:,} bytes"
     cut = f", {question.folds} folds" if question.folds > 1 else ""
+    loss = rules_of(question.task).loss
     return (
         f"Settings for ricorso train {question.task} on {Path(question.data['path']).name} ({size}{cut}). "
         f"Sampler {question.sampler}, pruner {question.pruner}, seed {question.seed}."
+        + (f" The loss is {loss}." if loss else "")
     )
 
 

@@ -81,14 +81,15 @@ def ranked(rows: list[TrialRow]) -> list[TrialRow]:
 
 
 def at_the_edge(best: TrialRow, space: Space) -> list[str]:
-    """The settings whose best value lies at an end of its range, so that a better one may lie beyond."""
+    """The settings whose best value lies at an end of its range, so that a better one may lie beyond; not at 0."""
     found = []
     for name, values in space.items():
         if isinstance(values, Range):
             low, high, value = values.low, values.high, best.settings[name]
+            below = low != 0
             if values.log:
                 low, high, value = math.log(low), math.log(high), math.log(value)
-            near = min(value - low, high - value) <= _NEAR * (high - low)
+            near = min(value - low if below else math.inf, high - value) <= _NEAR * (high - low)
             if near and not (values.whole and values.high - values.low <= _FEW):
                 found.append(name)
     return found

@@ -40,8 +40,9 @@ def tune(
 
     space: what is searched: for each setting a range ("64..512", "1e-4..1e-2:log", "0..0.5:0.1"), or a list of values;
     left out, what is usually worth searching for the task, less what `settings` fixes. settings: options of the task's
-    class, the same in every trial: give `epochs` for a search that comes out the same each time. validation: a file of
-    its own, for tasks that take one. folds: above 1, cross-validation: blocks of a text, rolling origins of series.
+    class, the same in every trial: give `epochs` for a search that comes out the same each time. validation: data of
+    its own, for tasks that take it. folds: above 1, cross-validation: blocks of a text, rolling origins of series,
+    examples with every label in proportion, whole sequences with tags.
     workers: processes that train side by side. keep: how many of the best keep their run folders. out: the folder of
     the search; one that holds the same search is continued.
 
@@ -68,6 +69,11 @@ def tune(
         raise UsageError(f"The task {task} holds out a part of its data itself; leave out validation (--valid).")
     if folds > 1 and validation is not None:
         raise UsageError("With folds the validation data is cut from the data; leave out --folds or --valid.")
+    from_data = validation is None and (folds == 1 or not rules.validation)
+    if from_data and getattr(config.of(fixed), "validation_fraction", None) == 0:
+        raise UsageError(
+            "With validation_fraction=0 nothing is held out that trials could be compared by; leave it out."
+        )
     wanted = {name: text for name, text in rules.space.items() if name not in fixed} if space is None else space
     rules.check_comparable(wanted)
     searched = spaces.read_space(wanted, config)
@@ -75,9 +81,9 @@ def tune(
     spaces.check_space(searched, fixed, config)
     for name in spaces.cells(searched, fixed):
         resolve_cell(name)
-    for path in (data, validation):
-        if path is not None:
-            rules.check(Path(path), fixed)
+    idle = rules.check(Path(data), None if validation is None else Path(validation), fixed)
+    if space is None:
+        searched = spaces.read_space({name: own for name, own in searched.items() if name not in idle}, config)
     question = Question(
         task=task,
         data=fingerprint(Path(data)),

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ricorso.errors import TrainingError
 from ricorso.tasks import TASKS
 from ricorso.training.listener import Listener
+from ricorso.tuning.rules import rules_of
 
 _SECONDS_BETWEEN_REPORTS = 0.2
 
@@ -57,8 +58,8 @@ def train(job: Job, reporter: Reporter) -> list[float]:
             folder = folder / f"fold-{fold + 1}"
         listener = _Pruning(reporter, losses, len(job.parts), measured)
         model = kind(**{**job.settings, **reading})
-        held_out = () if validation is None else (Path(validation),)
-        model.fit(Path(data), *held_out, out=folder, listener=listener)
+        held_out = {} if validation is None else {str(rules_of(job.task).validation): Path(validation)}
+        model.fit(Path(data), **held_out, out=folder, listener=listener)
         measured, loss = listener.measured, model.best_["validation_loss"]
         if loss is None:
             raise TrainingError("No validation loss was measured, so there is nothing to compare by.")

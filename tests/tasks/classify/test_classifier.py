@@ -60,7 +60,7 @@ def test_evaluate_measures_and_needs_known_labels(fitted: Classifier) -> None:
     assert figures["labels"]["good"]["support"] == 48
     assert sum(map(sum, figures["confusion"])) == 96
     assert sum(count for _, _, count in figures["bins"]) == 96
-    with pytest.raises(DataError, match=r"example 2: the label 'great' was not there in training. Known: bad, good"):
+    with pytest.raises(DataError, match=r"text 2: the label 'great' was not there in training. Known: 'bad', 'good'"):
         fitted.evaluate(["a", "b"], ["good", "great"])
     with pytest.raises(DataError, match="has no labels"):
         fitted.evaluate(["a lovely film", "a dull film"])
@@ -134,7 +134,7 @@ def test_other_cells_layers_and_segments(options: dict[str, Any]) -> None:
 def test_recordings_are_ragged_and_may_have_gaps(moving: Classifier) -> None:
     inputs, labels = recordings(missing=True)
     assert moving.coding_.features is not None
-    assert moving.coding_.features.marks
+    assert moving.coding_.features.scale.marks
     assert moving.evaluate(inputs, labels)["accuracy"] > 0.9
     assert moving.validation_ is not None
     assert moving.validation_["baseline"]["name"] == "summary of each recording"

@@ -177,7 +177,12 @@ def test_a_table_of_series(tmp_path: Path) -> None:
     assert [len(tags) for tags in found] == [2, 1]
     assert found == tagger.predict([np.array([[0.5, 1], [0.1, 2]]), np.array([[0.5, 1]])])
     for text, message in (
-        ("who,x,state\na,1,up\na,,down\n", "column 'x', row 2: a number is missing"),
+        ("who,x,state\na,1,up\na,inf,down\n", "column 'x', row 2: inf is infinite or too large"),
+        ("who,x,state\na,1,up\na,-1e39,down\n", "column 'x', row 2: -1e\\+39 is infinite or too large"),
+        ("who,x,state\na,1,up\n,2,down\n", "column 'who', row 2: it is not said which series"),
+        ("who,x,y,state\na,1,q,up\na,2,r,down\n", "column 'y' holds texts such as 'q', not numbers.*--example"),
+        ("who,x,stat\na,1,up\na,2,down\n", "no column 'state'. Did you mean 'stat'"),
+        ("what,x,state\na,1,up\na,2,down\n", "no column 'who'"),
         ("who,x,state\na,1,up\na,2,\n", "column 'state', row 2: the tag is missing"),
         ("who,x\na,1\na,2\n", "state"),
         ("who,state\na,up\na,down\n", "no columns of numbers beside 'state'"),
@@ -293,14 +298,21 @@ def test_a_damaged_vocabulary_is_told(fitted: Tagger, tmp_path: Path) -> None:
         ([], {}, "no sequences"),
         ([(["a"], ["X", "Y"])], {}, "Sequence 1 has 1 steps and 2 tags"),
         ([(["a"], ["X"]), ([], [])], {}, "Sequence 2 is empty"),
-        ([(["a"], ["X"]), (["b"], ["X"])], {}, "All steps have the tag 'X'"),
+        ([(["a"], ["X"]), (["b"], ["X"])], {}, "The data: all steps have the tag 'X'"),
         ([(["a"], [3])], {}, "tags that are not texts"),
         (["abc"], {}, "wanted a pair of words and tags"),
         ([(["a", ""], ["X", "Y"])], {}, "Sequence 1 should be words that are not empty"),
         ([(np.zeros((2, 3)), ["X", "Y"]), (np.zeros((2, 4)), ["X", "Y"])], {}, "Sequence 2 has 4 features"),
-        ([(np.array([[1.0], [np.nan]]), ["X", "Y"])], {}, "Sequence 1, step 1: a feature is missing or infinite"),
+        ([(np.array([[1.0], [np.inf]]), ["X", "Y"])], {}, "Sequence 1, step 2: a feature is infinite or too large"),
+        ([(["a", "b\0"], ["X", "Y"])], {}, "Sequence 1, word .*: a zero byte stands at character 2"),
+        ([(["a", "b\ud800"], ["X", "Y"])], {}, "Sequence 1, word .*: character 2 is half a character"),
+        ([(["a", "b"], ["DET", "NOUN"])], {"scheme": "IOB2"}, "no tag marks a span as IOB2 does.* 'DET', 'NOUN'"),
         ([(np.zeros(3), ["X", "Y", "X"])], {}, r"wanted \(time, features\)"),
-        ([(["a", "b"], ["B-X", "I-Y"])] * 3, {"invalid": "error"}, "sequence 1, word 2: 'I-Y' cannot stand after"),
+        (
+            [(["a", "b"], ["B-X", "I-Y"])] * 3,
+            {"invalid": "error"},
+            "sequence 1, word 2: 'I-Y' cannot stand after .*--invalid repair",
+        ),
         ([(["a", "b"], ["B-X", "O"])] * 3, {"vectors": "nowhere.txt"}, "no file 'nowhere.txt'"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ricorso.data.bpe import BpeVocabulary
 from ricorso.data.examples import Examples
 from ricorso.data.grapheme import graphemes, has_clusters
+from ricorso.data.scale import Scale
+from ricorso.data.text import shown
 from ricorso.data.tokens import TokenVocabulary, split_words
 from ricorso.data.vocabularies import Read, read_any_vocabulary
 from ricorso.data.vocabulary import ByteVocabulary, CharacterVocabulary
@@ -23,28 +25,15 @@ Steps = NDArray[np.int32] | NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Features:
-    """Columns of recordings on one scale. marks: missing values occur, and are marked by columns of their own."""
+    """Columns of recordings, and their scale."""
 
     names: tuple[str, ...]
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
-    marks: bool
-
-    @classmethod
-    def of(cls, names: tuple[str, ...], recordings: Sequence[NDArray[np.float32]]) -> Self:
-        """From recordings (steps, features)."""
-        whole = np.concatenate(recordings).astype(np.float64)
-        known = ~np.isnan(whole)
-        count = np.maximum(known.sum(0), 1)
-        mean = np.where(known, whole, 0).sum(0) / count
-        deviation = np.sqrt((np.where(known, whole - mean, 0) ** 2).sum(0) / count)
-        deviation = np.where(deviation > 0, deviation, 1.0)
-        return cls(names, tuple(mean.tolist()), tuple(deviation.tolist()), not bool(known.all()))
+    scale: Scale
 
     @property
     def size(self) -> int:
         """Numbers of a step."""
-        return len(self.names) * (2 if self.marks else 1)
+        return self.scale.size
 
     def encode(self, recording: NDArray[np.float32]) -> NDArray[np.float32]:
         """A recording (steps, features) as the model reads it; missing values are 0, and marked if they may occur."""
@@ -56,21 +45,29 @@ class Features:
             )
         if np.isinf(recording).any():
             raise DataError("A recording holds an infinite value. Correct it, or write NaN if it is missing.")
-        scaled = (recording - np.array(self.mean, np.float32)) / np.array(self.deviation, np.float32)
-        missing = np.isnan(scaled)
-        found = np.where(missing, np.float32(0), scaled)
-        return np.concatenate([found, missing.astype(np.float32)], 1) if self.marks else found
+        return self.scale(recording)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Vectors from a file. learnt: symbols that the training texts hold too, with the unknown one; width: numbers of a
+    vector."""
+
+    learnt: int
+    width: int
 
 
 @dataclass(frozen=True)
 class Coding:
-    """Labels by number, the vocabulary of texts or the scale of recordings, and what symbols say when counted."""
+    """Labels by number, the vocabulary of texts or the scale of recordings, what symbols say when counted, and whether
+    there are given vectors of some."""
 
     labels: tuple[str, ...]
     several: bool
     vocabulary: Read | None
     features: Features | None
     grams: Grams | None = None
+    given: Given | None = None
 
     @classmethod
     def of(cls, examples: Examples, config: ClassifyConfig, vocabulary: Read | None = None) -> Self:
@@ -83,14 +80,35 @@ class Coding:
         labels = tuple(sorted(counts, key=_in_order))
         if len(labels) < 2 and not examples.several:
             raise DataError(
-                f"{examples.where}: every example has the label '{labels[0] if labels else ''}'. "
+                f"{examples.where}: every example has the label {shown(labels[0] if labels else '')}. "
                 "At least two classes are needed; look at the label column."
             )
         if examples.is_text:
             vocabulary = vocabulary or _vocabulary(list(map(str, examples.inputs)), config)
             return cls(labels, examples.several, vocabulary, None)
         recordings = [np.asarray(recording, np.float32) for recording in examples.inputs]
-        return cls(labels, examples.several, None, Features.of(examples.features, recordings))
+        return cls(labels, examples.several, None, Features(examples.features, Scale.of(recordings)))
+
+    def with_vectors(self, words: Sequence[str], width: int) -> Self:
+        """The coding with vectors of words from a file; words that only the file knows become symbols too."""
+        own = self.vocabulary
+        if not isinstance(own, TokenVocabulary):
+            raise UsageError("vectors are of words; the texts are read otherwise. Give level=word.")
+        known = set(own.symbols)
+        others = dict.fromkeys(word.lower() if own.lower else word for word in words)
+        vocabulary = TokenVocabulary((*own.symbols, *(word for word in others if word not in known)), own.lower)
+        return replace(self, vocabulary=vocabulary, given=Given(len(own), width))
+
+    def table(self, words: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The vector of each symbol, (symbols, width), zero where there is none; of two cases of a word the first."""
+        assert isinstance(self.vocabulary, TokenVocabulary)
+        numbers = {symbol: n for n, symbol in enumerate(self.vocabulary.symbols, 1)}
+        found = np.zeros((len(self.vocabulary), vectors.shape[1]), np.float32)
+        for word, vector in zip(reversed(words), vectors[::-1], strict=True):
+            number = numbers.get(word.lower() if self.vocabulary.lower else word)
+            if number is not None:
+                found[number] = vector
+        return found
 
     @property
     def symbols(self) -> int:
@@ -154,11 +172,11 @@ class Coding:
         """The coding as data."""
         features = None
         if self.features is not None:
-            own = self.features
-            features = {"names": list(own.names), "mean": list(own.mean), "deviation": list(own.deviation)}
-            features |= {"marks": own.marks}
+            features = {"names": list(self.features.names), **self.features.scale.to_json()}
         vocabulary = None if self.vocabulary is None else self.vocabulary.to_json()
-        return {"labels": list(self.labels), "several": self.several, "vocabulary": vocabulary, "features": features}
+        given = None if self.given is None else asdict(self.given)
+        found = {"labels": list(self.labels), "several": self.several, "vocabulary": vocabulary}
+        return found | {"features": features, "given": given}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -168,12 +186,13 @@ class Coding:
             known = read_any_vocabulary(vocabulary) if vocabulary else None
             scale = None
             if features is not None:
-                mean, deviation = (tuple(map(float, features[name])) for name in ("mean", "deviation"))
-                scale = Features(tuple(map(str, features["names"])), mean, deviation, bool(features["marks"]))
+                scale = Features(tuple(map(str, features["names"])), Scale.from_json(features))
             labels = tuple(map(str, data["labels"]))
             if (known is None) == (scale is None) or not labels:
                 raise ValueError("neither texts nor recordings")
-            return cls(labels, bool(data["several"]), known, scale)
+            given = data.get("given")
+            vectors = Given(int(given["learnt"]), int(given["width"])) if given else None
+            return cls(labels, bool(data["several"]), known, scale, given=vectors)
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"vocabulary.json does not hold together ({error}); the run folder is damaged.") from error
 

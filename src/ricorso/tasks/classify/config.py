@@ -76,6 +76,12 @@ class ClassifyConfig(TrainingSettings):
         "some time, and gradients stay exact.",
     )
 
+    vectors: str | None = Field(
+        None,
+        description="A file of word vectors, as word2vec and GloVe write them as text, read beside the learnt ones; "
+        "they are not changed, and words that only the file knows are read too.",
+    )
+    vectors_limit: int = Field(100_000, ge=1, description="The most vectors that are taken from the file's beginning.")
     layer_norm: bool = Field(False, description="Normalise each gate over the units.")
     init_from: str | None = Field(
         None,
@@ -125,6 +131,8 @@ class ClassifyConfig(TrainingSettings):
     def _fits_together(self) -> Self:
         if self.unfreeze_epochs and self.init_from is None:
             raise ValueError("unfreeze_epochs is for a model that starts from a run; give init_from as well.")
+        if self.vectors is not None and (self.init_from is not None or self.level not in (None, "word")):
+            raise ValueError("vectors are of words; leave out init_from, and level, or choose level=word.")
         if not self.pooling:
             raise ValueError(f"pooling should name at least one of {', '.join(POOLINGS)}.")
         return self

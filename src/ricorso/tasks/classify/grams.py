@@ -29,7 +29,7 @@ class Grams:
 
     >>> texts = [np.array([1, 2]), np.array([1, 3]), np.array([1, 3])]
     >>> grams, _ = Grams.of(texts, np.array([[True, False], [False, True], [False, True]]), symbols=4, longest=1)
-    >>> grams.scores([np.array([3])]).argmax()
+    >>> grams.scores([np.array([3])]).argmax().tolist()
     1
     """
 

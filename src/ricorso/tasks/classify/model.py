@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ricorso.equations import Cell
 from ricorso.layers import Recurrent
 from ricorso.layers.pooling import Pooling
+from ricorso.tasks.classify.coding import Coding
 from ricorso.tasks.classify.config import ClassifyConfig
 from ricorso.tasks.start import LanguageModel
 
@@ -18,28 +19,30 @@ _LAYER = re.compile(r"_l(\d+)")
 class ClassifierModel(nn.Module):
     """Scores of labels for sequences of symbols (ids) or of features.
 
-    symbols: how many different ones there are, 0 for features; features: how many a step has.
-
+    given: vectors of symbols from a file, (symbols, width), beside the learnt ones.
     temperature: what scores are divided by for honest probabilities (Guo et al. 2017, arXiv:1706.04599); thresholds: of
     several labels, from which probability on each is given. Both are set after training, on the validation examples.
     """
 
     temperature: Tensor
     thresholds: Tensor
+    given: Tensor | None
 
-    def __init__(self, cell: Cell, symbols: int, features: int, labels: int, config: ClassifyConfig) -> None:
+    def __init__(self, cell: Cell, coding: Coding, config: ClassifyConfig) -> None:
         super().__init__()
-        width = config.embedding_size if symbols else features
+        symbols, labels, given = coding.symbols, len(coding.labels), coding.given
+        width = config.embedding_size if symbols else coding.size
         assert width is not None
         assert config.input_dropout is not None
         assert config.word_dropout is not None
-        self.embedding = nn.Embedding(symbols, width) if symbols else None
+        self.embedding = nn.Embedding(given.learnt if given else symbols, width) if symbols else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, std=width**-0.5)
         self.word_dropout = config.word_dropout
+        self.register_buffer("given", torch.zeros(symbols, given.width) if given else None)
         self.recurrent = Recurrent(
             cell,
-            width,
+            width + (given.width if given else 0),
             config.hidden_size,
             config.num_layers,
             bidirectional=config.bidirectional,
@@ -95,12 +98,17 @@ class ClassifierModel(nn.Module):
             return steps
         if self.training and self.word_dropout:
             steps = steps.masked_fill(torch.rand(steps.shape, device=steps.device) < self.word_dropout, 0)
-        vectors: Tensor = self.embedding(steps)
-        return vectors
+        if self.given is None:
+            vectors: Tensor = self.embedding(steps)
+            return vectors
+        learnt = steps.masked_fill(steps >= self.embedding.num_embeddings, 0)
+        return torch.cat([self.embedding(learnt), self.given[steps]], -1)
 
     def scores(self, embedded: Tensor, lengths: Tensor, counted: Tensor | None = None) -> Tensor:
         """Scores (batch, labels) from what the first layer reads, and from what was counted."""
-        outputs, _ = self.recurrent(embedded, lengths=lengths)
+        # a text alone, or texts of one length, need none of the work for ragged ones
+        ragged = bool((lengths < len(embedded)).any())
+        outputs, _ = self.recurrent(embedded, lengths=lengths if ragged else None)
         scores: Tensor = self.head(self.dropout(self.pooling(outputs, lengths)))
         if self.counted is not None:
             scores = scores + self.counted(counted)

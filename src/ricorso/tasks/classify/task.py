@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ricorso import bundle
 from ricorso.data.examples import ExampleColumns, Examples, read_examples, split_examples
+from ricorso.data.vectors import read_vectors
 from ricorso.engine.team import threads
 from ricorso.equations import Cell
 from ricorso.errors import DataError, RunError, UsageError
@@ -57,6 +58,7 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
     validation_: dict[str, Any] | None = None
     _simple: dict[str, Any] | None = None
     _start: LanguageModel | None = None
+    _vectors: tuple[list[str], NDArray[np.float32]] | None = None
 
     def fit(
         self,
@@ -84,6 +86,12 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
             self.config_, told = chosen(train, config)
             self.told_ = (*train.told, *told)
             self.coding_ = Coding.of(train, self.config_, start.vocabulary if start else None)
+            self._vectors = None
+            if config.vectors is not None:
+                self.config_ = self.config_.model_copy(update={"vectors": str(Path(config.vectors).resolve())})
+                words, vectors = self._vectors = self._read_vectors()
+                self.coding_ = self.coding_.with_vectors(words, vectors.shape[1])
+                self.told_ = (*self.told_, f"{len(words):,} given vectors of {vectors.shape[1]}")
             paths = [str(Path(one).resolve()) if isinstance(one, str | Path) else None for one in (data, valid)]
             self.data_ = {"path": paths[0], "valid": paths[1], "columns": train.columns.to_json()}
             self.data_ |= {"sha256": _digest(train), "examples": len(train.inputs), "told": list(self.told_)}
@@ -143,6 +151,10 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
             self._simple = {"name": method.name, "accuracy": measured["accuracy"], "f1_micro": measured["f1_micro"]}
         return data
 
+    def _read_vectors(self) -> tuple[list[str], NDArray[np.float32]]:
+        assert self.config_.vectors is not None
+        return read_vectors(self.config_.vectors, self.config_.vectors_limit)
+
     # --- what every task brings
 
     def _read(self, folder: Path) -> None:
@@ -161,12 +173,15 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         return files
 
     def _make(self, cell: Cell) -> ClassifierModel:
-        coding = self.coding_
         if self._start is not None:
             cell = self._start.cell
-        return ClassifierModel(cell, coding.symbols, coding.size, len(coding.labels), self.config_)
+        return ClassifierModel(cell, self.coding_, self.config_)
 
     def _work(self, data: ClassifyData) -> ClassifyWork:
+        if self.model_.given is not None:
+            # checkpoints hold what is learnt only
+            words, vectors = self._vectors or self._read_vectors()
+            self.model_.given.copy_(torch.from_numpy(self.coding_.table(words, vectors)))
         return ClassifyWork(self.model_, data, self.config_)
 
     def _measures(self, data: ClassifyData) -> bool:

@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from ricorso.data.lengthwise import Lengthwise
+from ricorso.data.lengthwise import Lengthwise, even_groups, within
 from ricorso.tasks.classify.calibration import best_temperature, loss_of
 from ricorso.tasks.classify.config import ClassifyConfig
 from ricorso.tasks.classify.data import ClassifyBatch, ClassifyData, Encoded
 from ricorso.tasks.classify.model import ClassifierModel
 from ricorso.training.checkpoint import State
 
-_AT_ONCE = 256
+# examples read together, and their steps when padded
+_AT_ONCE, _STEPS_AT_ONCE = 256, 1 << 17
 
 
 class ClassifyWork:
@@ -42,7 +43,7 @@ class ClassifyWork:
         """The mean loss in nats; nothing is carried from batch to batch."""
         if self._config.unfreeze_epochs:
             self.model.learn_from_the_top(1 + batch.epoch // self._config.unfreeze_epochs)
-        scores = self.model(batch.steps, batch.lengths, batch.counted)
+        scores = _side_by_side(self.model, batch)
         smoothing = self._config.label_smoothing
         if self._config.several:
             targets = batch.targets * (1 - smoothing) + smoothing / 2
@@ -73,13 +74,25 @@ class ClassifyWork:
         return ""
 
 
+def _side_by_side(model: ClassifierModel, batch: ClassifyBatch) -> Tensor:
+    """Scores (batch, labels); a batch that would be nearly all padding is read in groups of similar length."""
+    groups = even_groups(batch.lengths.numpy())
+    if len(groups) == 1:
+        whole: Tensor = model(batch.steps, batch.lengths, batch.counted)
+        return whole
+    found = []
+    for places in map(torch.from_numpy, groups):
+        lengths = batch.lengths[places]
+        counted = None if batch.counted is None else batch.counted[places]
+        found.append(model(batch.steps[: int(lengths.max()), places], lengths, counted))
+    return torch.cat(found)[torch.from_numpy(np.concatenate(groups)).argsort()]
+
+
 @torch.no_grad()
 def scores_of(model: ClassifierModel, data: Encoded) -> Tensor:
     """Scores (examples, labels), in the order of the examples."""
-    order = np.argsort(data.lengths, kind="stable")
-    found = torch.empty(len(order), model.head.out_features)
-    for begin in range(0, len(order), _AT_ONCE):
-        numbers = order[begin : begin + _AT_ONCE]
+    found = torch.empty(len(data.steps), model.head.out_features)
+    for numbers in within(data.lengths, _STEPS_AT_ONCE, _AT_ONCE):
         batch = data.batch(numbers)
         found[torch.from_numpy(numbers)] = model(batch.steps, batch.lengths, batch.counted)
     return found

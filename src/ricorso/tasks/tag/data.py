@@ -1,6 +1,7 @@
 """From sentences and series to what the tag task trains and measures on."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ricorso.data.conll import read_tagged
-from ricorso.data.spans import Scheme, check, first_wrong, scheme_of
+from ricorso.data.conll import read_numbered
+from ricorso.data.lengthwise import even_groups, within
+from ricorso.data.spans import Scheme, check, first_wrong, kinds_in, scheme_of
+from ricorso.data.text import wrong_character
 from ricorso.data.tokens import split_words
 from ricorso.errors import DataError
 from ricorso.tasks.tag.config import TagConfig
-from ricorso.tasks.tag.inputs import Ints, SeriesInputs, Steps, WordBatch
-from ricorso.tasks.tag.series import read_series
+from ricorso.tasks.tag.inputs import Ints, Steps, WordBatch
+from ricorso.tasks.tag.series import LARGEST, read_series
 from ricorso.tasks.tag.tagset import TagSet
 
 Words = tuple[str, ...]
@@ -30,17 +33,34 @@ _STEPS_AT_ONCE = 8192
 class Labelled:
     """Sequences with a tag for each step.
 
-    path: the file they are from, if any. names: of the features, if they have any.
+    path: the file they are from, if any. names: of the features, if they have any. lines: of the file in which the
+    sequences begin, where it has any.
     """
 
     sequences: list[Any]
     tags: list[Words]
     path: str | None = None
     names: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
 
     def take(self, chosen: Sequence[int]) -> "Labelled":
         """Some of the sequences."""
-        return replace(self, sequences=[self.sequences[n] for n in chosen], tags=[self.tags[n] for n in chosen])
+        return replace(
+            self,
+            sequences=[self.sequences[n] for n in chosen],
+            tags=[self.tags[n] for n in chosen],
+            lines=tuple(self.lines[n] for n in chosen) if self.lines else (),
+        )
+
+    @property
+    def where(self) -> str:
+        """What the data are called in messages."""
+        return self.path or "The data"
+
+    def place(self, number: int) -> str:
+        """Where a sequence is, in words."""
+        line = f" (from line {self.lines[number]})" if self.lines else ""
+        return f"{self.where}, sequence {number + 1}{line}"
 
     @property
     def series(self) -> bool:
@@ -73,6 +93,17 @@ class TagBatch:
     lengths: Tensor
     classes: Tensor | None = None
 
+    def parts(self) -> list["TagBatch"]:
+        """The batch itself, or smaller ones where it would be nearly all padding."""
+        groups = even_groups(self.lengths.numpy())
+        return [self] if len(groups) == 1 else [self._part(torch.from_numpy(places)) for places in groups]
+
+    def _part(self, places: Tensor) -> "TagBatch":
+        lengths = self.lengths[places]
+        steps, classes = int(lengths.max()), self.classes
+        own = self.steps[:steps, places] if isinstance(self.steps, Tensor) else self.steps.part(steps, places)
+        return TagBatch(own, lengths, None if classes is None else classes[:steps, places])
+
 
 class Batches:
     """Sequences as numbers, with their classes where they are known."""
@@ -93,15 +124,8 @@ class Batches:
 
     def all(self) -> Iterator[tuple[Ints, TagBatch]]:
         """Every sequence once, similar lengths together: the numbers of each batch, and the batch."""
-        order = np.argsort(self.lengths, kind="stable")
-        begin = 0
-        while begin < len(order):
-            # so many that, padded, they stay within the limit
-            ends = self.lengths[order[begin:]] * np.arange(1, len(order) - begin + 1)
-            count = max(1, int(np.searchsorted(ends, _STEPS_AT_ONCE, side="right")))
-            chosen = order[begin : begin + count]
+        for chosen in within(self.lengths, _STEPS_AT_ONCE):
             yield chosen, self.at(chosen)
-            begin += count
 
 
 @dataclass(frozen=True)
@@ -126,8 +150,9 @@ def read(data: Any, config: TagConfig, features: tuple[str, ...] = ()) -> Labell
         if config.column is not None:
             names, series, told = read_series(data, config, features)
             return Labelled(list(series), told, path, names)
-        found = read_tagged(data, config.word_column, config.tag_column, config.encoding)
-        return Labelled([one.tokens for one in found], [one.tags for one in found], path)
+        found = read_numbered(data, config.word_column, config.tag_column, config.encoding)
+        lines = tuple(line for line, _ in found)
+        return Labelled([one.tokens for _, one in found], [one.tags for _, one in found], path, lines=lines)
     pairs = list(data)
     if not pairs:
         raise DataError("There are no sequences to learn from or to measure on.")
@@ -157,13 +182,21 @@ def as_sequence(value: Any, number: int) -> Steps_:
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         if value.ndim != 2:
             raise DataError(f"Sequence {number} has the shape {value.shape}; wanted (time, features).")
-        if not np.isfinite(value).all():
-            step = int((~np.isfinite(value)).any(1).argmax())
-            raise DataError(f"Sequence {number}, step {step}: a feature is missing or infinite. Fill it in.")
+        # a condition that NaN does not meet: these are missing
+        too_large = np.abs(value) > LARGEST
+        if too_large.any():
+            step = int(too_large.any(1).argmax()) + 1
+            raise DataError(
+                f"Sequence {number}, step {step}: a feature is infinite or too large. Correct it, or write NaN if it "
+                f"is missing."
+            )
         return value
     words = tuple(value)
     if not all(isinstance(word, str) and word for word in words):
         raise DataError(f"Sequence {number} should be words that are not empty, or an array (time, features).")
+    for word in words:
+        if wrong := wrong_character(word):
+            raise DataError(f"Sequence {number}, word {word!r:.40}: {wrong}.")
     return words
 
 
@@ -176,9 +209,15 @@ def _check_alike(sequences: Sequence[Steps_]) -> None:
 
 
 def scheme_for(data: Labelled, config: TagConfig) -> Scheme | None:
-    """The scheme that the config names, or that is found in the tags."""
+    """The scheme that the config names, or that is found in the tags. Raises DataError where no tag is of that."""
     if config.scheme == "none":
         return None
+    if config.scheme and not kinds_in(data.tags):
+        found = ", ".join(f"'{tag}'" for tag in sorted({tag for tags in data.tags for tag in tags})[:5])
+        raise DataError(
+            f"{data.where}: no tag marks a span as {config.scheme} does, such as 'B-PER'; there are {found}. "
+            f"Leave out scheme (--scheme), or look at the column of tags (--tag-column)."
+        )
     return config.scheme or scheme_of(data.tags)
 
 
@@ -188,19 +227,24 @@ def check_tags(data: Labelled, scheme: Scheme | None, config: TagConfig) -> int:
         return 0
     wrong = [n for n, tags in enumerate(data.tags) if first_wrong(tags, scheme) is not None]
     if wrong and config.invalid == "error":
-        check(data.tags[wrong[0]], scheme, f"{data.path or 'The data'}, sequence {wrong[0] + 1}")
+        check(data.tags[wrong[0]], scheme, data.place(wrong[0]))
     return len(wrong)
 
 
 def split(data: Labelled, config: TagConfig) -> tuple[Labelled, Labelled | None]:
-    """Part of the sequences, drawn at random, for validation."""
-    count = round(len(data.tags) * config.validation_fraction)
-    if config.validation_fraction and not count and len(data.tags) > 1:
-        count = 1
-    if not count:
+    """Part of the sequences, drawn at random, for validation; each tag stays in one of training at least."""
+    total = len(data.tags)
+    wanted = max(1, round(total * config.validation_fraction)) if config.validation_fraction and total > 1 else 0
+    kinds = [set(tags) for tags in data.tags]
+    left = Counter(tag for own in kinds for tag in own)
+    held: list[int] = []
+    for n in np.random.default_rng((config.seed, 7)).permutation(total).tolist():
+        if len(held) < wanted and all(left[tag] > 1 for tag in kinds[n]):
+            held.append(n)
+            left.subtract(kinds[n])
+    if not held:
         return data, None
-    order = np.random.default_rng((config.seed, 7)).permutation(len(data.tags))
-    return data.take(sorted(order[count:])), data.take(sorted(order[:count]))
+    return data.take(sorted({*range(total)} - {*held})), data.take(sorted(held))
 
 
 def usual_tags(data: Labelled, tags: TagSet) -> dict[str, str]:
@@ -220,9 +264,13 @@ def encoded(data: Labelled, inputs: Any, tags: TagSet) -> Batches:
     return Batches(inputs.encode(data.sequences), [tags.encode(own) for own in data.tags])
 
 
-def check_learnable(data: Labelled, tags: TagSet, inputs: Any) -> None:
-    """Raise DataError where there is nothing to tell apart."""
+def check_learnable(train: Labelled, held_out: Labelled | None, tags: TagSet) -> None:
+    """Raise DataError where there is nothing to tell apart, or data for validation are of another kind."""
     if len(tags.tags) < 2:
-        raise DataError(f"All steps have the tag '{tags.tags[0]}'; at least two different ones are needed to learn.")
-    if isinstance(inputs, SeriesInputs) != data.series:
-        raise DataError("The validation data are not of the kind of the training data.")
+        raise DataError(
+            f"{train.where}: all steps have the tag '{tags.tags[0]}'; at least two different ones are needed to learn. "
+            f"Look at the column of tags."
+        )
+    if held_out is not None and held_out.series != train.series:
+        got, wanted = ("series of numbers", "words")[:: 1 if held_out.series else -1]
+        raise DataError(f"{held_out.where} holds {got}; the training data are {wanted}.")

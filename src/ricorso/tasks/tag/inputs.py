@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ricorso.data.scale import Scale
 from ricorso.errors import DataError, RunError
 
 Ints = NDArray[np.int64]
@@ -42,6 +43,18 @@ class WordBatch:
     letters: Tensor
     counts: Tensor
     vectors: Tensor | None
+
+    def part(self, steps: int, places: Tensor) -> "WordBatch":
+        """The first steps of the sequences at these places."""
+        distinct, forms = torch.unique(self.forms[:steps, places], return_inverse=True)
+        counts = self.counts[distinct]
+        return WordBatch(
+            self.words[:steps, places],
+            forms,
+            self.letters[: int(counts.max()), distinct],
+            counts,
+            None if self.vectors is None else self.vectors[:steps, places],
+        )
 
 
 @dataclass(frozen=True)
@@ -174,22 +187,25 @@ class SeriesSteps:
 
 
 class SeriesInputs:
-    """Rows of numbers, each column brought to mean 0 and deviation 1 as in the training data.
+    """Rows of numbers, each column on the scale of the training data.
 
     names: of the columns, where they have any.
     """
 
     kind: ClassVar[str] = "series"
 
-    def __init__(self, mean: Sequence[float], deviation: Sequence[float], names: Sequence[str] = ()) -> None:
-        self.mean, self.deviation, self.names = tuple(mean), tuple(deviation), tuple(names)
+    def __init__(self, scale: Scale, names: Sequence[str] = ()) -> None:
+        self.scale, self.names = scale, tuple(names)
 
     @classmethod
     def of(cls, series: Sequence[NDArray[Any]], names: Sequence[str] = ()) -> Self:
-        """The columns of series (time, features)."""
-        rows = np.concatenate([np.asarray(one, np.float64) for one in series])
-        deviation = rows.std(0)
-        return cls(rows.mean(0).tolist(), np.where(deviation > 0, deviation, 1.0).tolist(), names)
+        """The columns of series (time, features), NaN where a value is missing."""
+        return cls(Scale.of(series), names)
+
+    @property
+    def size(self) -> int:
+        """Numbers of a step."""
+        return self.scale.size
 
     def knows(self, step: Any) -> bool:
         """There are no unknown numbers."""
@@ -197,36 +213,24 @@ class SeriesInputs:
 
     def encode(self, series: Sequence[NDArray[Any]]) -> SeriesSteps:
         """Series as the model reads them. Raises DataError for another number of features."""
+        wanted = len(self.scale.mean)
         for number, one in enumerate(series, 1):
-            if one.shape[1] != len(self.mean):
-                raise DataError(
-                    f"Series {number} has {one.shape[1]} features; the model was trained on {len(self.mean)}."
-                )
+            if one.shape[1] != wanted:
+                raise DataError(f"Series {number} has {one.shape[1]} features; the model was trained on {wanted}.")
         ragged = Ragged.of([len(one) for one in series])
-        rows = np.concatenate([np.asarray(one, np.float64) for one in series])
-        return SeriesSteps(ragged, ((rows - self.mean) / self.deviation).astype(np.float32))
+        return SeriesSteps(ragged, self.scale(np.concatenate(series)))
 
     def to_json(self) -> dict[str, Any]:
         """The columns as data."""
-        return {
-            "kind": self.kind,
-            "mean": list(self.mean),
-            "deviation": list(self.deviation),
-            "names": list(self.names),
-        }
+        return {"kind": self.kind, **self.scale.to_json(), "names": list(self.names)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The columns from their data. Raises RunError when the data do not describe any."""
-        lists = [data.get(name) for name in ("mean", "deviation")]
-        for values in lists:
-            if not isinstance(values, list) or not all(isinstance(v, int | float) for v in values):
-                raise RunError("The scale of the features is missing; the run folder is damaged.")
         names = data.get("names")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise RunError("The names of the features are missing; the run folder is damaged.")
-        mean, deviation = lists
-        return cls(mean, deviation, names)  # type: ignore[arg-type]
+        return cls(Scale.from_json(data), names)
 
 
 Inputs = WordInputs | SeriesInputs

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ricorso.data.spans import Span, spans_of
+from ricorso.data.table import listed
 
 Tags = Sequence[Sequence[str]]
 
@@ -77,6 +78,8 @@ def figures_table(figures: Mapping[str, Any]) -> str:
     lines += ["", f"  {figures['sequences']:,} sequences, {figures['tokens']:,} tags."]
     if figures["repaired"]:
         lines.append(f"  The tags of {figures['repaired']:,} sequences do not fit the scheme and were repaired.")
+    if figures["unseen"]:
+        lines.append(f"  Tags that training lacked count as wrong: {listed(figures['unseen'])}.")
     return "\n".join(lines)
 
 

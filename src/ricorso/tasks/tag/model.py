@@ -88,7 +88,7 @@ class TagModel(nn.Module):
         super().__init__()
         self.vectors: WordVectors | None = None
         if isinstance(inputs, SeriesInputs):
-            width = len(inputs.mean)
+            width = inputs.size
         else:
             self.vectors = WordVectors(cell, len(inputs.words) + 1, len(inputs.letters) + 1, given, config)
             width = self.vectors.width

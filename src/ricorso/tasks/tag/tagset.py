@@ -72,6 +72,18 @@ class TagSet:
         either = (self.scheme, self.source)
         return sum(all(first_wrong(tags, scheme) is not None for scheme in either) for tags in sentences)
 
+    def unseen(self, sentences: Iterable[Sequence[str]]) -> list[str]:
+        """Tags of data that training did not hold, or that mark nothing where tags mark spans.
+
+        >>> TagSet.of([["B-PER", "I-PER", "O"]], "IOB2", "BIOES").unseen([["I-PER", "B-LOC", "X"]])
+        ['B-LOC', 'X']
+        """
+        found = {tag for tags in sentences for tag in tags}.difference(self.tags)
+        if self.scheme:
+            known = set(kinds_in([self.tags]))
+            found = {tag for tag in found if not known.issuperset(kinds_in([[tag]]) or [""])}
+        return sorted(found)
+
     def allowed(self) -> NDArray[np.bool_] | None:
         """Which class may follow which, as the CRF takes it."""
         return allowed(self.classes, self.learnt) if self.learnt else None

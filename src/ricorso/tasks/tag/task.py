@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ricorso import bundle
 from ricorso.data.conll import read_tokens
-from ricorso.data.spans import Span, spans_of
+from ricorso.data.spans import Span, kinds_in, not_marks, spans_of
+from ricorso.data.table import listed
 from ricorso.data.vectors import read_vectors
 from ricorso.equations import Cell
 from ricorso.errors import DataError, RicorsoError, RunError, UsageError
@@ -131,6 +132,7 @@ class Tagger(Estimator[TagConfig, TagData, TagModel]):
         data = self._split(whole, held_out)
         train = data.train
         self._tags = TagSet.of(train.tags, scheme, config.learn_as)
+        check_learnable(train, held_out, self._tags)
         if train.series:
             self._inputs, self._given = SeriesInputs.of(train.sequences, train.names), (0, 0)
         else:
@@ -140,15 +142,18 @@ class Tagger(Estimator[TagConfig, TagData, TagModel]):
             data = TagData(train, data.validation, table)
             if table is not None:
                 told.append(f"{len(names):,} given vectors of {table.shape[1]}")
-        check_learnable(train if held_out is None else held_out, self._tags, self._inputs)
         self._usual = usual_tags(train, self._tags)
         crf = scheme is not None if config.crf is None else config.crf
         self.config_ = config.model_copy(update={"crf": crf}).for_size(len(train.tags))
-        told.append(f"tags mark spans ({scheme})" if scheme else "tags mark no spans")
+        others = not_marks(train.tags) if scheme is None and kinds_in(train.tags) else []
+        since = f", since some are of another form: {listed(others)}" if others else ""
+        told.append(f"tags mark spans ({scheme})" if scheme else f"tags mark no spans{since}")
         if scheme == "IOB1":
             told.append("they are told as IOB2")
         if wrong:
             told.append(f"{wrong:,} sequences have tags that {scheme} does not allow, read as conlleval reads them")
+        if held_out is not None and (unseen := self._tags.unseen(held_out.tags)):
+            told.append(f"tags for validation that training lacks count as wrong: {listed(unseen)}")
         told.append("whole sequences of tags are scored (CRF)" if crf else "each step is decided by itself (softmax)")
         self.told_ = tuple(told)
         return data
@@ -305,7 +310,8 @@ class Tagger(Estimator[TagConfig, TagData, TagModel]):
         Returns accuracy (share of right tags), tokens, `tags` (precision, recall, F1 and support of each), `spans` (the
         same of whole spans, over all and by kind, None where tags mark none), `unknown` (accuracy on words that the
         training data do not hold, and how many these are), and `baseline`, all of this for the most frequent tag of
-        each word. Raises DataError for data that cannot be used.
+        each word; `unseen`, tags that training lacked, which count as wrong. Raises DataError for data that cannot be
+        used.
         """
         self._check_fitted()
         names = self._inputs.names if isinstance(self._inputs, SeriesInputs) else ()
@@ -320,6 +326,7 @@ class Tagger(Estimator[TagConfig, TagData, TagModel]):
             "baseline": self._figures(words, truth, baseline),
             "sequences": len(truth),
             "repaired": self._tags.wrong(labelled.tags),
+            "unseen": self._tags.unseen(labelled.tags),
         }
 
     def _figures(self, sequences: list[Any], truth: list[list[str]], found: list[list[str]]) -> dict[str, Any]:

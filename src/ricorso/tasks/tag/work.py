@@ -48,7 +48,8 @@ class TagWork:
 
     def loss(self, batch: TagBatch, state: State) -> tuple[Tensor, State]:
         """Nats a step, longer sequences counting more; nothing is carried from batch to batch."""
-        return self.model.losses(self.model(batch), batch).mean() / self._mean, None
+        losses = torch.cat([self.model.losses(self.model(part), part) for part in batch.parts()])
+        return losses.mean() / self._mean, None
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
