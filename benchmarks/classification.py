@@ -88,11 +88,11 @@ def measure(name, root, seeds, epochs, options):
         found.append(told[measure_by])
         print(f"{name} seed {seed}: {found[-1]:.4f} {classifier.best_}", flush=True)
     coding = classifier.coding_
-    targets = [coding.targets(own.labels, own.where) for own in (train, test)]
+    targets = [coding.targets(own.labels) for own in (train, test)]
     simple = baseline.simple(train.inputs, targets[0])
     scores, threshold = simple.scores(test.inputs), 0.0
     if train.several:
-        threshold = best_threshold(simple.scores(valid.inputs), coding.targets(valid.labels, valid.where))
+        threshold = best_threshold(simple.scores(valid.inputs), coding.targets(valid.labels))
     picked = scores >= threshold if train.several else baseline.likeliest(scores)
     simple = figures(scores, picked, targets[1], coding.labels, train.several)
     settings = {key: value for key, value in classifier.config_.model_dump().items() if key != "features"}

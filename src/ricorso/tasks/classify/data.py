@@ -70,10 +70,10 @@ def side_by_side(sequences: Sequence[Steps]) -> tuple[Tensor, Tensor]:
 
 
 def encoded(examples: Examples, coding: Coding) -> Encoded:
-    """Examples as numbers. Raises DataError for a label that was not there in training."""
+    """Labelled examples as numbers."""
     assert examples.labels is not None
     steps = tuple(coding.encode(one) for one in examples.inputs)
-    return Encoded(steps, coding.targets(examples.labels, examples.where), coding.counted(steps))
+    return Encoded(steps, coding.targets(examples.labels), coding.counted(steps))
 
 
 def continued(examples: Examples, config: ClassifyConfig, start: LanguageModel) -> ClassifyConfig:
