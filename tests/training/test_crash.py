@@ -161,14 +161,19 @@ class Started:
 
     def __init__(self, words: list[str], ranks: int) -> None:
         self.words = command(*words, ranks=ranks)
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(self.words, stdout=quiet, stderr=quiet, start_new_session=True)
+        self.said = Path(words[1] if words[0] == "resume" else words[-1]).with_suffix(".said")
+        with self.said.open("w") as said:
+            self.process = subprocess.Popen(self.words, stdout=said, stderr=said, start_new_session=True)
 
     def status(self) -> int | None:
         return self.process.poll()
 
     def kill(self) -> None:
         kill_with_children(self.process)
+
+    def told(self) -> str:
+        """The end of what was printed."""
+        return self.said.read_text()[-2000:]
 
 
 class Forked:
@@ -198,13 +203,17 @@ class Forked:
             os.kill(self.number, signal.SIGKILL)
             os.waitpid(self.number, 0)
 
+    def told(self) -> str:
+        """Nothing: what a fork prints is thrown away."""
+        return ""
+
 
 Begin = Callable[[list[str], int], Started | Forked]
 
 
 def finish(process: Started | Forked) -> None:
     wait_for(lambda: process.status() is not None, "the training ends")
-    assert process.status() == 0
+    assert process.status() == 0, process.told()
 
 
 def killed_again_and_again(
