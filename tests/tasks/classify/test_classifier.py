@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 from small_labelled import SERIES, SMALL, recordings, reviews
+from stopping import StopAt
 
 import ricorso
 from ricorso.errors import DataError, RunError, UsageError
 from ricorso.layers.pooling import POOLINGS
 from ricorso.tasks.classify.task import Classifier
 from ricorso.training.interrupt import TrainingInterrupted
-from ricorso.training.listener import Listener
 
 
 @pytest.fixture(scope="module")
@@ -227,12 +227,6 @@ def test_saved_and_loaded_it_says_the_same(fitted: Classifier, moving: Classifie
         assert loaded.validation_ is None
 
 
-class Stop(Listener):
-    def on_step(self, figures: Any) -> None:
-        if figures["step"] == 8:
-            raise KeyboardInterrupt
-
-
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     path = tmp_path / "reviews.csv"
     texts, labels = reviews()
@@ -241,7 +235,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     whole = Classifier(**options).fit(path)
     for name, given in (("file", (path,)), ("list", (texts, labels))):
         with pytest.raises((KeyboardInterrupt, TrainingInterrupted)):
-            Classifier(**options).fit(*given, out=tmp_path / name, listener=Stop())
+            Classifier(**options).fit(*given, out=tmp_path / name, listener=StopAt(8))
     again = [Classifier.resume(tmp_path / "file"), Classifier.resume(tmp_path / "list", texts, labels=labels)]
     for resumed in again:
         for name, weight in whole.model_.state_dict().items():
@@ -252,7 +246,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
 def test_a_training_does_not_go_on_with_other_data(tmp_path: Path) -> None:
     texts, labels = reviews()
     with pytest.raises((KeyboardInterrupt, TrainingInterrupted)):
-        Classifier(**SMALL).fit(texts, labels, out=tmp_path / "run", listener=Stop())
+        Classifier(**SMALL).fit(texts, labels, out=tmp_path / "run", listener=StopAt(8))
     with pytest.raises(RunError, match="in no file; give them again"):
         Classifier.resume(tmp_path / "run")
     with pytest.raises(RunError, match="not those that this run was trained on"):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from small_labelled import SMALL, recordings, reviews
+from stopping import StopAt
 
 import ricorso
 from ricorso.errors import RunError, UsageError
@@ -75,19 +76,13 @@ def test_layers_begin_to_learn_one_after_the_other_from_the_top(reader: Path, un
     assert all(parameter.requires_grad for parameter in classifier.model_.parameters())
 
 
-class Stop(Listener):
-    def on_step(self, figures: Any) -> None:
-        if figures["step"] == 8:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("steps", [3, 100])
 def test_a_stopped_training_goes_on_to_the_same_weights(reader: Path, tmp_path: Path, steps: int) -> None:
     options = START | {"init_from": str(reader), "checkpoint_steps": steps, "dropout": 0.3}
     texts, labels = reviews()
     whole = Classifier(**options).fit(texts, labels)
     with pytest.raises((KeyboardInterrupt, TrainingInterrupted)):
-        Classifier(**options).fit(texts, labels, out=tmp_path / "run", listener=Stop())
+        Classifier(**options).fit(texts, labels, out=tmp_path / "run", listener=StopAt(8))
     resumed = Classifier.resume(tmp_path / "run", texts, labels=labels)
     for name, weight in whole.model_.state_dict().items():
         assert bool((resumed.model_.state_dict()[name] == weight).all()), name

@@ -1,18 +1,17 @@
 """Given vectors of words beside the learnt ones: unseen words, cases, keeping, going on, and what is refused."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from small_labelled import SMALL, recordings, reviews
+from stopping import StopAt
 
 import ricorso
 from ricorso.errors import DataError, UsageError
 from ricorso.tasks.classify.task import Classifier
 from ricorso.training.interrupt import TrainingInterrupted
-from ricorso.training.listener import Listener
 
 GIVEN = {
     "lovely": (1.0, 0.0, 0.2), "moving": (1.0, 0.1, 0.0), "fine": (0.9, 0.0, 0.1), "Gorgeous": (1.0, 0.0, 0.1),
@@ -60,19 +59,13 @@ def test_kept_streamed_and_explained_it_says_the_same(path: Path, tmp_path: Path
     assert [word for word, _ in loaded.explain(text)] == text.split()
 
 
-class Stop(Listener):
-    def on_step(self, figures: Any) -> None:
-        if figures["step"] == 4:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("steps", [3, 100])
 def test_a_stopped_training_goes_on_to_the_same_weights(path: Path, tmp_path: Path, steps: int) -> None:
     options = SMALL | {"vectors": str(path), "checkpoint_steps": steps}
     texts, labels = reviews()
     whole = Classifier(**options).fit(texts, labels)
     with pytest.raises((KeyboardInterrupt, TrainingInterrupted)):
-        Classifier(**options).fit(texts, labels, out=tmp_path / "run", listener=Stop())
+        Classifier(**options).fit(texts, labels, out=tmp_path / "run", listener=StopAt(4))
     resumed = Classifier.resume(tmp_path / "run", texts, labels=labels)
     for name, weight in whole.model_.state_dict().items():
         assert torch.equal(resumed.model_.state_dict()[name], weight), name

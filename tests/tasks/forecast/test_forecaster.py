@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 from small_forecast import SMALL, table
+from stopping import StopAt
 
 import ricorso
 from ricorso.errors import DataError, RunError, UsageError
 from ricorso.tasks.forecast.task import Forecaster
 from ricorso.training.interrupt import TrainingInterrupted
-from ricorso.training.listener import Listener
 
 
 @pytest.fixture(scope="module")
@@ -80,29 +80,20 @@ def test_saved_and_loaded_it_forecasts_the_same(fitted: Forecaster, tmp_path: Pa
         loaded.predict()
 
 
-class Stop(Listener):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step(self, figures: Any) -> None:
-        if figures["step"] == self.step:
-            raise KeyboardInterrupt
-
-
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     table().write_csv(path)
     options = SMALL | {"checkpoint_steps": 3, "dropout": 0.2}
     whole = Forecaster(**options).fit(path)
     with pytest.raises((KeyboardInterrupt, TrainingInterrupted)):
-        Forecaster(**options).fit(path, out=tmp_path / "run", listener=Stop(8))
+        Forecaster(**options).fit(path, out=tmp_path / "run", listener=StopAt(8))
     again = Forecaster.resume(tmp_path / "run")
     for name, weight in whole.model_.state_dict().items():
         assert bool((again.model_.state_dict()[name] == weight).all()), name
     table(steps=61).write_csv(path)
     other = tmp_path / "other"
     with pytest.raises((KeyboardInterrupt, TrainingInterrupted)):
-        Forecaster(**options).fit(path, out=other, listener=Stop(8))
+        Forecaster(**options).fit(path, out=other, listener=StopAt(8))
     table(steps=62).write_csv(path)
     with pytest.raises(RunError, match="not those that this run was trained on"):
         Forecaster.resume(other)

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 from small_tagging import SMALL, sentences, write_columns
+from stopping import StopAt
 
 from ricorso import bundle
 from ricorso.data.spans import Span, convert, spans_of
 from ricorso.errors import DataError, RunError, UsageError
 from ricorso.tasks.tag.task import Tagger
 from ricorso.training.interrupt import TrainingInterrupted
-from ricorso.training.listener import Listener
 
 WORDS = ["Paul", "Baker", "sees", "New", "York", "."]
 
@@ -203,18 +203,9 @@ def test_saved_and_loaded_it_tags_the_same(fitted: Tagger, tmp_path: Path) -> No
     assert json.loads(json.dumps(figures)) == figures
 
 
-class Stop(Listener):
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_step(self, figures: Any) -> None:
-        if figures["step"] == self.step:
-            raise KeyboardInterrupt
-
-
 def stopped(tagger: Tagger, *data: Any, out: Path) -> None:
     with pytest.raises((KeyboardInterrupt, TrainingInterrupted)):
-        tagger.fit(*data, out=out, listener=Stop(11))
+        tagger.fit(*data, out=out, listener=StopAt(11))
 
 
 def vectors_file(folder: Path) -> Path:

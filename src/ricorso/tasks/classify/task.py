@@ -135,7 +135,8 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         return split_examples(train, config.validation_fraction, config.seed)
 
     def _prepare(self, train: Examples, validation: Examples | None) -> ClassifyData:
-        learning = encoded(train, self.coding_)
+        # training examples are counted by the others, not by all
+        learning = encoded(train, replace(self.coding_, grams=None))
         if self.config_.grams:
             grams, counted = Grams.of(learning.steps, learning.targets, self.coding_.symbols, self.config_.grams)
             self.coding_, learning = replace(self.coding_, grams=grams), replace(learning, counted=counted)
@@ -275,9 +276,7 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
         """
         self._check_fitted()
         own = self.coding_.encode(example)
-        batch = Encoded((own,), np.zeros((1, len(self.coding_.labels)), np.bool_), self.coding_.counted([own])).batch(
-            np.zeros(1, np.int64)
-        )
+        batch = self._without_labels([own]).batch(np.zeros(1, np.int64))
         read = self.model_.embedded(batch.steps).detach().requires_grad_()
         scores = self.model_.scores(read, batch.lengths, batch.counted)[0]
         if label is not None and label not in self.coding_.labels:
@@ -320,11 +319,14 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
     def _steps(self, inputs: Sequence[Any]) -> list[Steps]:
         return [self.coding_.encode(one) for one in inputs]
 
+    def _without_labels(self, steps: Sequence[Steps]) -> Encoded:
+        nothing = np.zeros((len(steps), len(self.coding_.labels)), np.bool_)
+        return Encoded(tuple(steps), nothing, self.coding_.counted(steps))
+
     def _probabilities(self, steps: Sequence[Steps]) -> NDArray[np.float64]:
         if not steps:
             return np.zeros((0, len(self.coding_.labels)))
-        nothing = np.zeros((len(steps), len(self.coding_.labels)), np.bool_)
-        data = Encoded(tuple(steps), nothing, self.coding_.counted(steps))
+        data = self._without_labels(steps)
         with threads(self.config_.threads), torch.no_grad():
             scores = scores_of(self.model_, data).double()
             return self.model_.probabilities(scores, self.coding_.several).numpy()
