@@ -19,10 +19,11 @@ from problem import (
 )
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import fast, naive, segments
+from ricorso.engine import fast, inference, naive, projection, segments, sharing
 from ricorso.engine.operator import Run, forward, forward_operator, register
 from ricorso.engine.path import multiplies_bfloat16
 from ricorso.equations.transform import layer_normalised, recurrent_dropout, zoneout
+from ricorso.kernels.compiled import compiled as kernels_compiled
 from ricorso.kernels.team import Team
 
 # (time, batch, features, hidden); few hidden sizes, the same throughout, since each is compiled anew
@@ -66,7 +67,7 @@ def compiled(cell, segment=0):
 @DTYPES
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 def test_kernels_equal_the_oracle(cell, dtype, tokens, reverse, plan, monkeypatch):
-    use_plan(monkeypatch, fast, plan)
+    use_plan(monkeypatch, plan)
     alone = SMALL if dtype == torch.float64 else SMALL_BUT_WIDE
     call = problem(cell, alone if plan == "alone" else LARGE, dtype, tokens, reverse=reverse)
     assert_equals_oracle(cell, call, results(compiled(cell), call))
@@ -75,7 +76,7 @@ def test_kernels_equal_the_oracle(cell, dtype, tokens, reverse, plan, monkeypatc
 @pytest.mark.parametrize(("tokens", "reverse"), [(False, False), (True, True)])
 @pytest.mark.parametrize("name", KINDS_UNLESS_LONG)
 def test_units_that_fill_no_vector_of_single_precision(name, tokens, reverse, monkeypatch):
-    use_plan(monkeypatch, fast, "alone")
+    use_plan(monkeypatch, "alone")
     call = problem(CELLS[name], SMALL, torch.float32, tokens, reverse=reverse)
     assert_equals_oracle(CELLS[name], call, results(compiled(CELLS[name]), call))
 
@@ -87,7 +88,7 @@ def test_units_that_fill_no_vector_of_single_precision(name, tokens, reverse, mo
     ids=VARIANTS,
 )
 def test_transformed_cells_equal_the_oracle(cell, plan, monkeypatch):
-    use_plan(monkeypatch, fast, plan)
+    use_plan(monkeypatch, plan)
     call = problem(cell, (3, 9, 16, 100), torch.float64, reverse=plan == "units")
     assert_equals_oracle(cell, call, results(compiled(cell), call))
 
@@ -111,7 +112,7 @@ def test_any_sizes(cells, monkeypatch):
         reverse=st.booleans(),
     )
     def check(cell, time, batch, features, plan, bias, reverse):
-        use_plan(monkeypatch, fast, plan)
+        use_plan(monkeypatch, plan)
         name, hidden = cell
         call = problem(CELLS[name], (time, batch, features, hidden), torch.float64, bias=bias, reverse=reverse)
         assert_close(results(compiled(CELLS[name]), call), oracle(CELLS[name], call), 1e-10)
@@ -127,7 +128,7 @@ OTHER_HEADS = [
 @pytest.mark.parametrize(("name", "heads"), [("lstm", 25), ("gru_reset_before", 2), ("lem", 25), *OTHER_HEADS])
 def test_any_dense_cell_takes_heads(name, heads, monkeypatch):
     for plan in ("alone", "units"):
-        use_plan(monkeypatch, fast, plan)
+        use_plan(monkeypatch, plan)
         call = problem(CELLS[name], (3, 5, 4, 100), torch.float64, heads=heads)
         assert_close(results(compiled(CELLS[name]), call), oracle(CELLS[name], call), 1e-11)
 
@@ -135,10 +136,15 @@ def test_any_dense_cell_takes_heads(name, heads, monkeypatch):
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
 @pytest.mark.parametrize("plan", ["rows", "units"])
 def test_threads_of_python_do_when_there_is_no_openmp(cell, plan, monkeypatch):
-    use_plan(monkeypatch, fast, plan)
-    monkeypatch.setattr(fast, "torch_team", Team)
+    use_plan(monkeypatch, plan)
+    for place in (fast, inference, projection):
+        monkeypatch.setattr(place, "torch_team", Team)
+    monkeypatch.setattr(projection, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     call = problem(cell, (4, 5, 3, 100), torch.float64, bias=False)
     assert_close(results(compiled(cell), call), oracle(cell, call), 1e-11)
+    with torch.no_grad():
+        assert_close(compiled(cell)(call), naive.run(cell, call), 1e-11)
 
 
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
@@ -182,7 +188,7 @@ def test_random_numbers_do_not_depend_on_threads(threads, split_units, monkeypat
     cell = kernel_cell(zoneout(CATALOGUE["gru"]))
     call = problem(cell, (6, 9, 8, 100), torch.float64)
     wanted = results(compiled(cell), call)
-    monkeypatch.setattr(fast, "plan", lambda *_: {"threads": threads, "split_units": split_units})
+    monkeypatch.setattr(sharing, "plan", lambda *_: {"threads": threads, "split_units": split_units})
     found = results(compiled(cell), call)
     assert torch.equal(found[0], wanted[0])
     assert_close(found, wanted, 1e-12)
@@ -191,7 +197,7 @@ def test_random_numbers_do_not_depend_on_threads(threads, split_units, monkeypat
 @pytest.mark.skipif(not multiplies_bfloat16(), reason="this processor has no instructions for bfloat16")
 @pytest.mark.parametrize("name", KINDS_UNLESS_LONG)
 def test_bfloat16_is_within_its_own_error(name, monkeypatch):
-    use_plan(monkeypatch, fast, "units")
+    use_plan(monkeypatch, "units")
     cell = CELLS[name]
     call = problem(cell, (5, 6, 6, 32), torch.float32)
     halved = [t if t is None else t.detach().bfloat16().requires_grad_(t.requires_grad) for t in call.tensors]
@@ -250,7 +256,7 @@ def test_backward_twice_over_one_graph_gives_the_same():
 
 @pytest.mark.parametrize("plan", ["rows", "units"])
 def test_same_bits_every_time(plan, monkeypatch):
-    use_plan(monkeypatch, fast, plan)
+    use_plan(monkeypatch, plan)
     for name in ("lstm", "lstm_peephole"):
         call = problem(CELLS[name], (6, 9, 8, 100), torch.float32)
         runs = [results(compiled(CELLS[name]), call) for _ in range(3)]
@@ -260,10 +266,10 @@ def test_same_bits_every_time(plan, monkeypatch):
 
 def test_plan_splits_units_only_where_it_pays(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    lstm = fast.compiled(CELLS["lstm"], "float32", 256)
-    assert fast.plan(lstm, lstm.shape.forward, 100, 1) == {"threads": 2, "split_units": 1}
-    assert fast.plan(lstm, lstm.shape.forward, 100, 64)["split_units"] == 0
-    small = fast.compiled(CELLS["elman_tanh"], "float32", 8)
-    assert fast.plan(small, small.shape.forward, 3, 2)["threads"] == 1
-    normalised = fast.compiled(CELLS["lstm_layer_norm"], "float32", 256)
-    assert fast.plan(normalised, normalised.shape.forward, 100, 1)["split_units"] == 0
+    lstm = kernels_compiled(CELLS["lstm"], "float32", 256)
+    assert sharing.plan(lstm, lstm.shape.forward, 100, 1) == {"threads": 2, "split_units": 1}
+    assert sharing.plan(lstm, lstm.shape.forward, 100, 64)["split_units"] == 0
+    small = kernels_compiled(CELLS["elman_tanh"], "float32", 8)
+    assert sharing.plan(small, small.shape.forward, 3, 2)["threads"] == 1
+    normalised = kernels_compiled(CELLS["lstm_layer_norm"], "float32", 256)
+    assert sharing.plan(normalised, normalised.shape.forward, 100, 1)["split_units"] == 0

@@ -9,8 +9,9 @@ from problem import KINDS_UNLESS_LONG, kernel_cell, problem, ragged, use_plan
 
 from ricorso import Recurrent
 from ricorso.cells import CATALOGUE
-from ricorso.engine import fast, packed
+from ricorso.engine import fast, inference
 from ricorso.equations.transform import zoneout
+from ricorso.errors import ShapeError
 
 CELLS = {name: kernel_cell(cell) for name, cell in CATALOGUE.items()}
 CELLS["zoneout_lstm"] = kernel_cell(zoneout(CATALOGUE["lstm"]))
@@ -18,7 +19,7 @@ CELLS["zoneout_lstm"] = kernel_cell(zoneout(CATALOGUE["lstm"]))
 
 def assert_same_bits(cell, hidden, dtype, monkeypatch):
     for plan, tokens, reverse in (("alone", False, False), ("alone", True, True), ("units", False, False)):
-        use_plan(monkeypatch, fast, plan)
+        use_plan(monkeypatch, plan)
         call = problem(cell, (4, 5, 3, hidden), dtype, tokens and bool(cell.input_gates), reverse=reverse)
         for own in (call, ragged(call, (4, 3, 3, 1, 0))):
             output, finals, _ = fast.forward(cell, own)
@@ -50,8 +51,8 @@ def in_training(layer, x):
 @pytest.fixture
 def packings(monkeypatch):
     done = []
-    pack = packed._pack
-    monkeypatch.setattr(packed, "_pack", lambda *given: done.append(1) or pack(*given))
+    pack = inference.Prepared._pack
+    monkeypatch.setattr(inference.Prepared, "_pack", lambda *given: done.append(1) or pack(*given))
     return done
 
 
@@ -59,24 +60,28 @@ def swap_rows(weight):
     weight.data[[0, 1]] = weight.data[[1, 0]]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda weight: weight.detach().mul_(1.01),
-        lambda weight: weight.data.mul_(1.01),
-        swap_rows,
-        lambda weight: weight.data.__setitem__((5, 2), 0.5),
-        lambda weight: setattr(weight, "data", weight.data * 0.5),
-    ],
-    ids=["in place", "through data", "rows changed places", "one element", "another storage"],
-)
-def test_weights_are_packed_again_when_they_change(change, packings):
-    layer, x = layer_and_input()
+CHANGES = {
+    "in place": lambda weight: weight.detach().mul_(1.01),
+    "through data": lambda weight: weight.data.mul_(1.01),
+    "rows changed places": swap_rows,
+    "signs": lambda weight: weight.data.neg_(),
+    "one element": lambda weight: weight.data[5].fill_(0.5),
+    "another storage": lambda weight: setattr(weight, "data", weight.data * 0.5),
+}
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_weights_are_packed_again_when_they_change(change, name, kind, packings):
+    layer, x = layer_and_input(kind)
+    layer.bias_ih_l0.data.normal_()
+    layer.bias_hh_l0.data.normal_()
     for _ in range(3):
         with torch.no_grad():
             layer(x)
     assert len(packings) == 1
-    change(layer.weight_hh_l0)
+    change(layer.get_parameter(name))
     with torch.no_grad():
         output = layer(x)[0]
     assert len(packings) == 2
@@ -89,16 +94,17 @@ def test_packed_weights_go_with_the_layer(packings):
         layer(x)
         layer(x)
     assert len(packings) == 1
-    kept = weakref.ref(packed._KEPT[layer.weight_hh_l0][2])
+    kept = weakref.ref(inference._KEPT[layer.weight_hh_l0][2])
     del layer
     gc.collect()
     assert kept() is None
 
 
-def test_weights_made_in_inference_mode_are_packed_each_time(packings):
+def test_weights_made_in_inference_mode_are_seen_to_change(packings):
     with torch.inference_mode():
         layer, x = layer_and_input()
         first = layer(x)[0]
+        assert torch.equal(layer(x)[0], first)
         layer.weight_hh_l0.mul_(0.5)
         assert not torch.equal(layer(x)[0], first)
     assert len(packings) == 2
@@ -121,3 +127,67 @@ def test_nothing_is_kept_where_no_gradient_is_wanted():
     layer.requires_grad_(False)
     output, _ = layer(x)
     assert output.grad_fn is None
+
+
+STACKS = [
+    {},
+    {"num_layers": 2, "dropout": 0.5},
+    {"num_layers": 2, "bidirectional": True, "batch_first": True},
+    {"bias": False},
+    {"zoneout": 0.3},
+    {"layer_norm": True},
+    {"heads": 2},
+    {"learned_start": True},
+]
+
+
+@pytest.mark.parametrize("options", STACKS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "mingru"])
+def test_a_layer_gives_the_same_bits_with_and_without_gradients(kind, dtype, options):
+    torch.manual_seed(0)
+    layer = Recurrent(kind, 5, 8, dtype=dtype, **options).eval()
+    for x in (torch.randn(7, 3, 5, dtype=dtype), torch.randn(1, 7, 5, dtype=dtype), torch.randn(4, 1, 5, dtype=dtype)):
+        output, states = layer(x)
+        with torch.no_grad():
+            inferred, inferred_states = layer(x)
+        assert not inferred.requires_grad
+        assert torch.equal(inferred, output)
+        assert inferred.stride() == output.stride()
+        pairs = zip([states] if torch.is_tensor(states) else states,
+                    [inferred_states] if torch.is_tensor(states) else inferred_states, strict=True)  # fmt: skip
+        assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_what_a_call_without_gradients_gives_belongs_to_the_caller():
+    layer, x = layer_and_input()
+    with torch.no_grad():
+        output, states = layer(x)
+        kept = [tensor.clone() for tensor in (output, *states)]
+        output.zero_()
+        states[0].zero_()
+        assert torch.equal(states[1], kept[2])
+        again, last = layer(x)
+    assert all(torch.equal(one, other) for one, other in zip((again, *last), kept, strict=True))
+
+
+def test_a_layer_that_drops_in_training_drops_without_gradients_too():
+    torch.manual_seed(0)
+    x = torch.ones(6, 2, 4)
+    for options in ({"input_dropout": 0.5}, {"weight_drop": 0.5}, {"zoneout": 0.5}):
+        layer = Recurrent("gru", 4, 8, **options)
+        with torch.no_grad():
+            assert not torch.equal(layer(x)[0], layer(x)[0])
+            layer.eval()
+            assert torch.equal(layer(x)[0], layer(x)[0])
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_wrong_input_gets_the_same_error_without_gradients(batch_first):
+    layer = Recurrent("lstm", 3, 8, batch_first=batch_first)
+    for wrong in (torch.zeros(4, 2, 5), torch.zeros(4, 2, 3, 1), torch.zeros(4, 2, 3, dtype=torch.float64)):
+        with pytest.raises(ShapeError) as told:
+            layer(wrong)
+        with torch.no_grad(), pytest.raises(ShapeError) as again:
+            layer(wrong)
+        assert str(again.value) == str(told.value)

@@ -7,7 +7,7 @@ import torch
 from problem import assert_close, assert_equals_oracle, kernel_cell, oracle, problem, ragged, results, use_plan
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import fast, naive, products, scan
+from ricorso.engine import naive, products, scan
 from ricorso.engine.operator import Run, forward, forward_operator, register
 from ricorso.engine.ragged import even_offsets, lengths_of, offsets_of, rows_before, sequence_of_row, states_before
 from ricorso.equations.linear import linear
@@ -78,7 +78,7 @@ def test_the_oracle_is_each_sequence_alone(name, reverse):
 )
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
 def test_kernels_equal_the_oracle(cell, plan, tokens, reverse, dtype, monkeypatch):
-    use_plan(monkeypatch, fast, plan)
+    use_plan(monkeypatch, plan)
     hidden = 8 if plan == "alone" and dtype == torch.float64 else 100
     call = ragged_problem(cell, dtype, tokens and bool(cell.input_gates), reverse, hidden)
     assert_equals_oracle(cell, call, results(compiled(cell), call))

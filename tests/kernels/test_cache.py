@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ricorso.engine import fast
+from ricorso.engine import arguments
 from ricorso.kernels import compiled as kernels
 from ricorso.kernels.cache import cache_folder, cached
 from ricorso.layers import Recurrent
@@ -184,7 +184,7 @@ def test_kernels_are_right_after_they_were_made_again(folder, monkeypatch, damag
 
     def run():
         # as in a process that has loaded no kernels
-        monkeypatch.setattr(fast, "compiled", kernels.compiled.__wrapped__)
+        monkeypatch.setattr(arguments, "compiled", kernels.compiled.__wrapped__)
         output = layer(x)[0]
         return [output, *torch.autograd.grad(output.sin().sum(), layer.parameters())]
 

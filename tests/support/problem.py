@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import naive
+from ricorso.engine import naive, sharing
 from ricorso.engine.call import Call
 from ricorso.engine.ragged import padded_rows
 from ricorso.equations.transform import folded
@@ -41,13 +41,13 @@ def parameters_for(kernel, hidden, dtype):
     return torch.stack([naive.evaluate(tree, values.__getitem__, like) + like for tree in trees]).to(dtype)
 
 
-def use_plan(monkeypatch, fast, name):
+def use_plan(monkeypatch, name):
     """Have kernels run under a plan of PLANS; units that cannot be shared are left to one thread."""
 
     def plan(kernels, direction, steps, batch):
         return PLANS["alone" if name == "units" and direction.shares == 1 else name]
 
-    monkeypatch.setattr(fast, "plan", plan)
+    monkeypatch.setattr(sharing, "plan", plan)
 
 
 def problem(cell, sizes, dtype, tokens=False, bias=True, reverse=False, heads=None):

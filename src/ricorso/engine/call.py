@@ -70,6 +70,11 @@ class Call:
         return prod(self.leading)
 
     @property
+    def mean_batch(self) -> int:
+        """Sequences at a step, on average."""
+        return -(-self.rows // self.steps)
+
+    @property
     def offsets(self) -> Tensor:
         """Where the rows of each step begin, and where the last step ends, (steps + 1)."""
         return even_offsets(self.steps, self.batch) if self.sizes is None else offsets_of(self.sizes)

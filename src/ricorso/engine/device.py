@@ -1,5 +1,6 @@
 """Which kernels run on the device of a call: compiled ones on a CPU, Triton's on a GPU."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -44,3 +45,14 @@ def _compiled() -> Engine:
     from ricorso.engine import fast
 
     return fast
+
+
+InferStack = Callable[[Cell, Tensor, Sequence[Sequence[tuple[Tensor | None, ...]]]], tuple[Tensor, list[Tensor]]]
+
+
+@cache
+def stack_inference() -> InferStack:
+    """`inference.infer_stack`, imported when it is needed for the same reason."""
+    from ricorso.engine.inference import infer_stack
+
+    return infer_stack

@@ -1,86 +1,17 @@
-"""One layer in one direction through compiled kernels; large products through torch's BLAS."""
+"""One layer in one direction through compiled kernels; the large products of the backward pass through torch's BLAS."""
 
 import torch
 from torch import Tensor
 
-from ricorso.engine import products
+from ricorso.engine import products, projection, sharing
+from ricorso.engine.arguments import addresses, common, empty_output, kernels_for, recurrent_bias
 from ricorso.engine.call import COMPUTED_IN, TENSORS, Call, Gradients, Saved
-from ricorso.engine.device import DTYPES
-from ricorso.engine.packed import packed
+from ricorso.engine.inference import infer
+from ricorso.engine.projection import Projection
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
-from ricorso.kernels.compiled import Compiled, compiled
-from ricorso.kernels.llvm.shape import Direction
 
-
-def kernels_for(cell: Cell, call: Call) -> Compiled:
-    """The compiled kernels for the sizes and types of a call."""
-    return compiled(cell, DTYPES[call.dtype], call.initial.shape[2], call.heads)
-
-
-def plan(kernels: Compiled, direction: Direction, steps: int, batch: int) -> dict[str, int]:
-    """How many threads a run takes, and whether they share rows (0) or units (1).
-
-    Sharing rows needs no meeting inside the time loop. Sharing units reads each weight once a step for all rows,
-    which pays when the weights are larger than a core's cache or the rows too few.
-    """
-    shape = kernels.shape
-    threads = torch.get_num_threads()
-    matrices = len(shape.cell.product_gates) * shape.hidden * shape.head_size
-    work = batch * (matrices + 20 * shape.columns)
-    if threads == 1 or work * steps < 200_000:
-        return {"threads": 1, "split_units": 0}
-    weights = matrices * (8 if shape.dtype == "float64" else 4)
-    by_units = batch < 2 * threads or (weights > 500_000 and batch <= 4 * threads)
-    if by_units and direction.shares > 1:
-        if matrices and work < 12_000:
-            return {"threads": 1, "split_units": 0}
-        return {"threads": min(threads, direction.shares), "split_units": 1}
-    return {"threads": min(threads, batch), "split_units": 0}
-
-
-def _addresses(tensors: dict[str, Tensor | None]) -> dict[str, int]:
-    return {name: 0 if tensor is None else tensor.data_ptr() for name, tensor in tensors.items()}
-
-
-def _wide(tensor: Tensor | None, like: Tensor) -> Tensor | None:
-    """In the type that kernels compute in."""
-    if tensor is None:
-        return None
-    return tensor.to(COMPUTED_IN[like.dtype]).contiguous()
-
-
-def _common(
-    call: Call, direction: Direction, packed: Tensor | None
-) -> tuple[dict[str, int], tuple[Tensor | None, ...]]:
-    """Arguments that all runs share, and the tensors behind them, which must outlive the run.
-
-    packed: the recurrent weights as the run wants them, or where it is to pack them.
-    """
-    initial, batch = call.initial.contiguous(), call.batch
-    wide = COMPUTED_IN[call.dtype]
-    owned: dict[str, Tensor | None] = {
-        "weight": None if call.weight_hh is None else call.weight_hh.contiguous(),
-        "parameters": _wide(call.parameters, initial),
-        "signals": _wide(call.signals, initial),
-        "initial": initial,
-        "initial_others": initial[1:].to(wide),
-        "offsets": call.offsets,
-        "packed": packed,
-        "temporaries": torch.empty(direction.schedule.temporaries * batch * initial.shape[2], dtype=wide),
-    }
-    values = {
-        **_addresses(owned),
-        "steps": call.steps,
-        "batch": batch,
-        "rows": call.rows,
-        "places": 0 if call.grid is None else call.grid.places.data_ptr(),
-        "reverse": int(call.reverse),
-        "seed": call.seed,
-        "first_step": call.first_step,
-        "output_stride": initial.shape[2],
-    }
-    return values, tuple(owned.values())
+__all__ = ["backward", "forward", "infer"]
 
 
 def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tensor, Tensor, Saved]:
@@ -89,61 +20,37 @@ def forward(cell: Cell, call: Call, output: Tensor | None = None) -> tuple[Tenso
     output: contiguous memory for the outputs.
     """
     kernels = kernels_for(cell, call)
-    return _forward(kernels, call, output, kernels.shape.forward)
-
-
-def infer(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
-    """Outputs and final states as `forward` gives them, keeping nothing for a backward pass."""
-    kernels = kernels_for(cell, call)
-    return _forward(kernels, call, None, kernels.shape.inference)[:2]
-
-
-def _forward(
-    kernels: Compiled, call: Call, output: Tensor | None, direction: Direction
-) -> tuple[Tensor, Tensor, Saved]:
-    cell, hidden = kernels.shape.cell, kernels.shape.hidden
-    saving = direction is kernels.shape.forward
+    direction, hidden = kernels.shape.forward, kernels.shape.hidden
     new, leading = call.initial.new_empty, call.leading
-    by_tokens = not call.inputs.is_floating_point() and cell.product_gates and cell.input_gates
-    ids, table = (call.inputs.contiguous(), products.token_table(cell, call)) if by_tokens else (None, None)
-    columns = products.project(cell, call) if ids is None else new(*leading, kernels.shape.columns if saving else 0)
-    if output is None:
-        # what stands behind the ends of sequences is not written
-        output = (new if call.grid is None else call.initial.new_zeros)(*call.output_leading, hidden)
+    ids = table = None
+    if projection.takes(call):
+        columns = Projection(kernels, cell, call).columns(call)
+    elif call.inputs.is_floating_point() or not (cell.product_gates and cell.input_gates):
+        columns = products.project(cell, call)
+    else:
+        ids, table = call.inputs.contiguous(), products.token_table(cell, call)
+        columns = new(*leading, kernels.shape.columns)
     saved = Saved(
-        output=output,
+        output=empty_output(call) if output is None else output,
         others=new((len(cell.states) - 1, *leading, hidden), dtype=COMPUTED_IN[call.dtype]),
         columns=columns,
-        extras=new(*leading, kernels.shape.extras if saving else 0),
+        extras=new(*leading, kernels.shape.extras),
     )
-    weights: Tensor | None
-    if saving:
-        weights = call.initial.new_empty(direction.packed_words, dtype=COMPUTED_IN[call.dtype])
-    else:
-        weights = None if call.weight_hh is None else packed(kernels, call.weight_hh)
-    values, _alive = _common(call, direction, weights)
-    recurrent_bias = _recurrent_bias(cell, call)
+    weights = new(direction.packed_words, dtype=COMPUTED_IN[call.dtype])
+    values, _alive = common(call, direction, weights)
+    bias = recurrent_bias(cell, call)
     given = {
         "columns": saved.columns,
         "extras": saved.extras,
         "token_ids": ids,
         "token_table": table,
-        "recurrent_bias": recurrent_bias,
+        "recurrent_bias": bias,
         "output": saved.output,
         "others": saved.others,
     }
-    chosen = plan(kernels, direction, call.steps, -(-call.rows // call.steps))
-    kernels.run("forward" if saving else "infer", torch_team(), values | _addresses(given) | chosen)
+    chosen = sharing.plan(kernels, direction, call.steps, call.mean_batch)
+    kernels.run("forward", torch_team(), values | addresses(given) | chosen)
     return saved.output, saved.finals(call), saved
-
-
-def _recurrent_bias(cell: Cell, call: Call) -> Tensor | None:
-    """The biases of products that are kept apart from an input part."""
-    if len(cell.joined_biases) == len(cell.product_gates):
-        return None
-    if call.bias_hh is not None:
-        return _wide(call.bias_hh, call.initial)
-    return torch.zeros(len(cell.product_gates) * call.initial.shape[2], dtype=COMPUTED_IN[call.dtype])
 
 
 def backward(
@@ -172,11 +79,11 @@ def backward(
         state_gradients = final_gradient.to(wide).clone(memory_format=torch.contiguous_format)
     if call.grid is not None or (output_gradient.stride(-1) != 1 and hidden > 1):
         output_gradient = output_gradient.contiguous()
-    chosen = plan(kernels, direction, call.steps, -(-call.rows // call.steps))
-    values, _alive = _common(call, direction, torch.empty(direction.packed_words, dtype=wide))
+    chosen = sharing.plan(kernels, direction, call.steps, call.mean_batch)
+    values, _alive = common(call, direction, torch.empty(direction.packed_words, dtype=wide))
     vectors = call.initial.new_empty(len(cell.vectors) if cell.stores_vectors else 0, *leading, hidden)
     sums = torch.zeros(chosen["threads"], len(cell.parameters), hidden, dtype=wide)
-    values |= _addresses(
+    values |= addresses(
         {
             "columns": saved.columns,
             "extras": saved.extras,

@@ -112,13 +112,18 @@ def choose(
     if not reason and dtype == torch.bfloat16 and head_size % 2 and cell.product_gates:
         reason = f"bfloat16 is multiplied in pairs, and a head has {head_size} units"
     if not reason:
-        if peer and forced != "llvm" and not ragged and _torch_is_faster(cell, inputs, weight, dtype):
+        if peer and forced != "llvm" and not ragged and torch_is_faster(cell, inputs, weight, dtype):
             return Path("torch", "torch's own LSTM kernel is faster at this size")
-        return Path("llvm", f"kernels compiled for {cell.name}")
+        return compiled_path(cell)
     if peer and inputs.numel() and (cell.name != "lstm" or _may_run_new_code()):
         return Path("torch", f"{reason}; torch has this cell")
     found: Path = _plain(cell, inputs, reason)
     return found
+
+
+def compiled_path(cell: Cell) -> Path:
+    """Through compiled kernels."""
+    return Path("llvm", f"kernels compiled for {cell.name}")
 
 
 def _on_gpu(cell: Cell, inputs: Tensor, dtype: torch.dtype, peer: bool, ragged: bool) -> Path:
@@ -156,12 +161,16 @@ def _unsuited(inputs: Tensor, weight: Tensor, dtype: torch.dtype, ragged: bool) 
     return reason
 
 
-def _torch_is_faster(cell: Cell, inputs: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
-    """oneDNN's LSTM gains a few percent where every product is large (benchmarks/layer_speed.py --large)."""
+def torch_is_faster(cell: Cell, inputs: Tensor, weight: Tensor, dtype: torch.dtype) -> bool:
+    """Whether torch's own kernel is: oneDNN's LSTM gains a few percent where every product is large.
+
+    As measured by benchmarks/layer_speed.py --large.
+    """
+    if cell.name != "lstm":
+        return False
     hidden = weight.shape[0] // len(cell.gates)
     return (
-        cell.name == "lstm"
-        and dtype == torch.float32
+        dtype == torch.float32
         and hidden >= 512
         and hidden * inputs.shape[1] >= 65_536
         and platform.machine() in ("x86_64", "AMD64")

@@ -4,7 +4,6 @@ Products read the weights from where they are, one kernel does the rest of the s
 made once for all steps that one backward pass walks through, as products of everything those steps left.
 """
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ricorso.engine import naive
 from ricorso.engine.call import Call
+from ricorso.engine.eager import eager
 from ricorso.engine.products import summed_outer
 from ricorso.equations.cell import Cell
 from ricorso.equations.given import has_plain_products, spans
@@ -35,17 +35,11 @@ def takes(cell: Cell) -> bool:
 def suits(x: Tensor, weight: Tensor) -> bool:
     """Whether a step runs here for a cell of which `takes` is true. x: (batch, input_size)."""
     return (
-        weight.is_cpu
+        eager(x)
+        and weight.is_cpu
         and weight.dtype in (torch.float32, torch.float64)
         and x.dtype == weight.dtype
         and 0 < x.shape[0] <= MOST_ROWS
-        and type(x) in (Tensor, torch.nn.Parameter)
-        and os.environ.get("RICORSO_PATH", "") in ("", "llvm")
-        and torch._C._functorch.maybe_current_level() is None
-        and torch.autograd.forward_ad._current_level < 0
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch._C._is_tracing()
     )
 
 

@@ -6,8 +6,8 @@ from functools import cache, lru_cache
 import torch
 from torch import Tensor
 
+from ricorso.engine import sharing
 from ricorso.engine.device import DTYPES
-from ricorso.engine.fast import plan
 from ricorso.engine.single import Weights
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
@@ -127,7 +127,7 @@ class Kernels:
             working = columns.new_empty(temporaries * batch * self.hidden)
             arguments[INDEX["temporaries"]] = working.data_ptr()
         if batch * self.width * 20 >= _WORTH_SHARING and torch.get_num_threads() > 1:
-            chosen = plan(self.compiled, self._directions[name], 1, batch)
+            chosen = sharing.plan(self.compiled, self._directions[name], 1, batch)
             self.compiled.run(name, torch_team(), dict(zip(NAMES, arguments, strict=True)) | chosen)
         else:
             self.compiled.kernel(name)(arguments)

@@ -7,7 +7,7 @@ from functools import cache
 
 from ricorso.equations.cell import Cell
 from ricorso.equations.portable import to_json
-from ricorso.kernels.arguments import Block, block
+from ricorso.kernels.arguments import INDEX, Arguments, Block, block
 from ricorso.kernels.cache import cached
 from ricorso.kernels.llvm.host import host
 from ricorso.kernels.llvm.module import MODULES, compile_object, parts
@@ -15,6 +15,7 @@ from ricorso.kernels.llvm.shape import Shape
 from ricorso.kernels.native import Loaded, Native, load, made_by
 from ricorso.kernels.team import Team, run_in_threads
 
+_THREADS = INDEX["threads"]
 # kernel -> the module that has it
 MODULE_OF = {kernel: module for module, kernels in MODULES.items() for kernel in kernels}
 
@@ -38,9 +39,11 @@ class Compiled:
 
     def run(self, name: str, team: Team, values: Mapping[str, int]) -> None:
         """Run one kernel; `values` fill its argument block (see `arguments`)."""
-        arguments = block({**values, **team.arguments})
-        threads = values.get("threads", 1)
-        module = self._module(name)
+        self.run_block(name, team, block({**values, **team.arguments}))
+
+    def run_block(self, name: str, team: Team, arguments: Arguments) -> None:
+        """Run one kernel with an argument block that has the team's addresses."""
+        module, threads = self._module(name), arguments[_THREADS]
         if threads > 1 and not team.fork:
             for part in MODULES[MODULE_OF[name]][name]:
                 run_in_threads(module.part[part], arguments, threads)

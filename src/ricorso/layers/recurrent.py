@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,11 @@ from torch.nn.utils.rnn import PackedSequence
 from ricorso.cells import get_cell
 from ricorso.engine import peer
 from ricorso.engine.call import Call
+from ricorso.engine.device import stack_inference
+from ricorso.engine.eager import eager
 from ricorso.engine.operator import Run, naive_forward, scan_forward
 from ricorso.engine.operator import forward as compiled_forward
-from ricorso.engine.path import Path, choose, wanted_dtype
+from ricorso.engine.path import Path, choose, kernels_unavailable, torch_is_faster, wanted_dtype
 from ricorso.engine.segments import segment_for
 from ricorso.engine.stack import LayerWeights
 from ricorso.engine.stepper import Stepper
@@ -237,6 +240,8 @@ class Recurrent(nn.Module):
         **signals: Tensor,
     ) -> tuple[Tensor | PackedSequence, States]:
         weight = self._first_weight
+        if hx is None and lengths is None and reset is None and not signals and self._needs_only(input, weight):
+            return self._inferred(input)
         expected = Expected(type(self).__name__, self.cell, self.input_size, self.batch_first, weight)
         batch = read(input, lengths, reset, expected)
         given = batch.signals(signals)
@@ -264,6 +269,38 @@ class Recurrent(nn.Module):
         elif not batch.batched:
             last = [state.squeeze(1) for state in last]
         return batch.restored(x), last[0] if len(last) == 1 else tuple(last)
+
+    def _needs_only(self, input: Tensor | PackedSequence, weight: Tensor) -> TypeGuard[Tensor]:
+        """Whether the input and the weights are all that a call without gradients depends on, and kernels take them."""
+        if torch.is_grad_enabled() or not isinstance(input, Tensor) or not eager(input):
+            return False
+        cell, dropped = self.cell, self.dropout or self.input_dropout or self.weight_drop
+        return (
+            input.dim() == 3
+            and input.shape[2] == self.input_size
+            and input.numel() > 0
+            and input.dtype == weight.dtype
+            and weight.dtype in (torch.float32, torch.float64)
+            and weight.is_cpu
+            and bool(cell.input_gates)
+            and not (cell.signals or self.proj_size or self.learned_start)
+            and not (self.training and (dropped or self._variants.training.kernel.noises))
+            and not kernels_unavailable()
+            and not torch_is_faster(cell, input, weight, weight.dtype)
+        )
+
+    def _inferred(self, input: Tensor) -> tuple[Tensor, States]:
+        """The call of which `_needs_only` is true, with nothing done that it does not need."""
+        x = input.transpose(0, 1) if self.batch_first else input
+        variant = self._variants.of(self.training)
+        layers = [
+            [self._weights(f"l{layer}{direction}", x.dtype) for direction in self._directions]
+            for layer in range(self.num_layers)
+        ]
+        if self._path is not variant.path:  # setting an attribute of a module takes long
+            self._path = variant.path
+        output, states = stack_inference()(variant.kernel, x, layers)
+        return output.transpose(0, 1) if self.batch_first else output, states[0] if len(states) == 1 else tuple(states)
 
     def _starts(self, batch: Batch, hx: States | None) -> Sequence[Tensor] | Tensor:
         """Each state before each sequence or piece of one, (layers * directions, count, size).

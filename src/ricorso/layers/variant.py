@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ricorso.engine.naive import evaluate, tree
 from ricorso.engine.operator import register
+from ricorso.engine.path import compiled_path
 from ricorso.equations.cell import Cell
 from ricorso.equations.transform import (
     RECURRENT_DROPOUT,
@@ -20,12 +21,16 @@ from ricorso.equations.transform import (
 
 
 class Variant:
-    """A cell as a layer runs it: `kernel` has what depends on parameters alone computed beforehand."""
+    """A cell as a layer runs it: `kernel` has what depends on parameters alone computed beforehand.
+
+    path: that through compiled kernels.
+    """
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
         self.kernel, expressions = folded(cell)
         self.key = register(self.kernel)
+        self.path = compiled_path(cell)
         self._trees = tuple(tree(expression) for expression in expressions)
         self._parameters = tuple(parameter.name for parameter in cell.parameters)
         self._rates = tuple(rate.name for rate in cell.rates)

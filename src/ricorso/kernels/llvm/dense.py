@@ -7,13 +7,13 @@ case: these kernels take it from where it is.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from llvmlite import binding as llvm
 from llvmlite import ir
 
 from ricorso.kernels.arguments import NAMES
 from ricorso.kernels.llvm import control
 from ricorso.kernels.llvm.control import emit_kernel, emit_part, loop, share
-from ricorso.kernels.llvm.host import Host, target_machine
+from ricorso.kernels.llvm.host import Host
+from ricorso.kernels.llvm.object import new_module, object_code
 from ricorso.kernels.llvm.tile import over_rows
 from ricorso.kernels.llvm.vector import I64, Value, Vectors
 
@@ -65,20 +65,12 @@ def tiles(host: Host, lanes: int) -> tuple[Tile, ...]:
 
 def compile_dense(host: Host, dtype: str) -> bytes:
     """Relocatable machine code of KERNELS for float32 or float64."""
-    machine = target_machine(host)
-    module = ir.Module(name="ricorso_dense")
-    module.triple = host.triple
-    module.data_layout = str(machine.target_data)
+    module = new_module(host, "dense")
     lanes = host.vector_bytes // (8 if dtype == "float64" else 4)
     for name, emit in (("times", _times), ("mix", _mix)):
         emit_part(module, name, _by_rows(host, dtype, lanes, emit))
         emit_kernel(module, name, (name,))
-    parsed = llvm.parse_assembly(str(module))
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_unrolling = options.slp_vectorization = options.loop_vectorization = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(parsed, builder)
-    return machine.emit_object(parsed)
+    return object_code(host, module)
 
 
 Emit = Callable[[Vectors, Arguments, Tile, Value, Value], None]

@@ -1,12 +1,9 @@
-"""Modules of machine code for a shape: for training, for inference, and what streams need besides."""
+"""Modules of machine code for a shape: for training, for inference, and the products with the input."""
 
 from collections.abc import Sequence
 
-from llvmlite import binding as llvm
-from llvmlite import ir
-
 from ricorso.kernels.llvm.control import emit_kernel
-from ricorso.kernels.llvm.host import target_machine
+from ricorso.kernels.llvm.object import new_module, object_code
 from ricorso.kernels.llvm.pack import emit_pack, emit_pack_input
 from ricorso.kernels.llvm.project import emit_project
 from ricorso.kernels.llvm.shape import Shape
@@ -22,7 +19,7 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "pack": ("pack_inference",),
         "infer": ("steps_inference",),
     },
-    "stream": {
+    "projection": {
         "pack_input": ("pack_input",),
         "project": ("project",),
     },
@@ -36,10 +33,7 @@ def parts(name: str) -> Sequence[str]:
 
 def compile_object(shape: Shape, name: str) -> bytes:
     """Relocatable machine code of the module `name`."""
-    machine = target_machine(shape.host)
-    module = ir.Module(name=f"ricorso_{name}")
-    module.triple = shape.host.triple
-    module.data_layout = str(machine.target_data)
+    module = new_module(shape.host, name)
     wanted = parts(name)
     if "pack_forward" in wanted:
         emit_pack(module, "pack_forward", shape, shape.forward)
@@ -55,11 +49,4 @@ def compile_object(shape: Shape, name: str) -> bytes:
         emit_project(module, shape)
     for kernel, stages in MODULES[name].items():
         emit_kernel(module, kernel, stages)
-    parsed = llvm.parse_assembly(str(module))
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_unrolling = False
-    options.slp_vectorization = False
-    options.loop_vectorization = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(parsed, builder)
-    return machine.emit_object(parsed)
+    return object_code(shape.host, module)

@@ -1,4 +1,4 @@
-"""The input projection of one step, for streams."""
+"""The input projection."""
 
 from llvmlite import ir
 
@@ -31,7 +31,7 @@ def emit_project(module: ir.Module, shape: Shape) -> None:
                 start = [v.load(v.address(a.pointer("bias"), place), mask) for place, mask in places]
                 own = [b.add(row, I64(n)) for n in range(rows)]
                 sources = [v.address(a.pointer("inputs"), b.mul(r, input_stride)) for r in own]
-                sums = product(v, [start] * rows, sources, packed, depth)
+                sums = product(v, [start] * rows, sources, [packed], depth)
                 for n, r in enumerate(own):
                     base = v.address(a.pointer("columns"), b.mul(r, I64(shape.columns)))
                     for value, (place, mask) in zip(sums[n], places, strict=True):

@@ -24,7 +24,7 @@ class PackedGroup:
     words: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Direction:
     """One schedule with a tile for each pass that has products."""
 

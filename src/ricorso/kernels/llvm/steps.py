@@ -15,6 +15,11 @@ from ricorso.kernels.llvm.tile import Tile, over_rows, product
 from ricorso.kernels.llvm.vector import I64, POINTER, Value
 from ricorso.kernels.schedule import Pass, Place, Sweep
 
+# Super-blocks whose sums grow together where there is a single row: the sums of one alone would wait for each other.
+# Weights that do not stay in the nearest cache come too slowly for that to matter, and two at once more slowly still.
+SIDE_BY_SIDE = 2
+NEAREST_CACHE = 64 * 1024
+
 
 def emit_steps(module: ir.Module, name: str, shape: Shape, direction: Direction, backward: bool) -> None:
     """Define the part that runs a schedule over time, backwards in time for a backward schedule."""
@@ -55,7 +60,7 @@ def emit_steps(module: ir.Module, name: str, shape: Shape, direction: Direction,
 
 def _scratch(b: ir.IRBuilder, frame: Frame, direction: Direction) -> Value | None:
     """Memory for the sums of one tile, on the stack."""
-    sizes = [tile.rows * tile.vectors for tile in direction.tiles if tile]
+    sizes = [max(tile.rows, SIDE_BY_SIDE) * tile.vectors for tile in direction.tiles if tile]
     if not sizes:
         return None
     with b.goto_entry_block():
@@ -81,7 +86,7 @@ class _Emission:
     def tiles(self, part: Pass, tile: Tile | None, packed: tuple[PackedGroup, ...]) -> None:
         """Products into the scratch memory, tile by tile, and what follows from them."""
         assert tile is not None
-        b = self.b
+        b, v = self.b, self.v
         if tile.heads == 1:
             first = b.sdiv(self.units[0], I64(tile.covered))
             last = b.sdiv(b.add(self.units[1], I64(tile.covered - 1)), I64(tile.covered))
@@ -89,51 +94,74 @@ class _Emission:
             first, last = (b.mul(b.sdiv(u, I64(tile.units)), I64(tile.per_head)) for u in self.units)
 
         def each(super_block: Value, _: list[Value]) -> list[Value]:
-            unit, head, end = tile.place(b, super_block)
-            masks = tile.masks(self.v, unit, end)
-
             def emit(rows: int, begin: Value) -> None:
-                self._products(tile, packed, super_block, head, rows, begin)
+                self._products(tile, packed, [super_block], rows, begin)
 
             def finish(rows: Value, begin: Value) -> None:
-                self._finish(part, tile, unit, masks, rows, begin)
+                self._finish(part, tile, super_block, I64(0), rows, begin)
 
             over_rows(b, self.count, range(1, tile.rows + 1), emit, finish)
             return []
 
+        def several(number: Value, _: list[Value]) -> list[Value]:
+            begin = b.add(first, b.mul(number, I64(SIDE_BY_SIDE)))
+            own = [b.add(begin, I64(n)) for n in range(SIDE_BY_SIDE)]
+            self._products(tile, packed, own, 1, I64(0))
+
+            def finish(n: Value, _: list[Value]) -> list[Value]:
+                self._finish(part, tile, b.add(begin, n), n, I64(1), I64(0))
+                return []
+
+            loop(b, I64(0), I64(SIDE_BY_SIDE), finish)
+            return []
+
+        near = self.frame.direction.packed_words * v.size <= NEAREST_CACHE
+        if near and tile.heads == 1 and tile.count >= SIDE_BY_SIDE:
+            alone = b.icmp_signed("==", self.count, I64(1))
+            together = b.select(alone, b.sdiv(b.sub(last, first), I64(SIDE_BY_SIDE)), I64(0))
+            loop(b, I64(0), together, several)
+            first = b.add(first, b.mul(together, I64(SIDE_BY_SIDE)))
         loop(b, first, last, each)
         self.done |= {value for value, _ in part.sweeps[0].stores}
 
     def _products(
-        self, tile: Tile, packed: tuple[PackedGroup, ...], super_block: Value, head: Value, rows: int, begin: Value
+        self, tile: Tile, packed: tuple[PackedGroup, ...], super_blocks: list[Value], rows: int, begin: Value
     ) -> None:
+        """The sums of some rows in super-blocks of one head, one line of the scratch memory for each of both."""
         b, v = self.b, self.v
         own = [self.rows.row(b.add(begin, I64(n))) for n in range(rows)]
+        _, head, _ = tile.place(b, super_blocks[0])
         zero = v.constant(0.0)
-        sums = [[zero] * tile.vectors for _ in range(rows)]
+        sums = [[zero] * (tile.vectors * len(super_blocks)) for _ in range(rows)]
         for placed in packed:
             members = placed.group.members
             source = self.schedule.places[placed.group.source]
             sources = [self.frame.address(source, r, head) for r in own]
-            weights = v.word_address(
-                self.frame.a.pointer("packed"),
-                b.add(I64(placed.offset), b.mul(super_block, I64(placed.words))),
-            )
-            places = [block * tile.width + chain for block in range(tile.blocks) for _, chain in members]
+            base = self.frame.a.pointer("packed")
+            weights = [
+                v.word_address(base, b.add(I64(placed.offset), b.mul(super_block, I64(placed.words))))
+                for super_block in super_blocks
+            ]
+            places = [
+                n * tile.vectors + block * tile.width + chain
+                for n in range(len(super_blocks))
+                for block in range(tile.blocks)
+                for _, chain in members
+            ]
             start = [[line[place] for place in places] for line in sums]
             added = product(v, start, sources, weights, I64(self.frame.shape.depth_words))
             for line, values in zip(sums, added, strict=True):
                 for place, value in zip(places, values, strict=True):
                     line[place] = value
         assert self.scratch is not None
-        for n, line in enumerate(sums):
-            for place, value in enumerate(line):
-                v.store(value, v.address(self.scratch, I64((n * tile.vectors + place) * tile.lanes)))
+        for n, value in enumerate(value for line in sums for value in line):
+            v.store(value, v.address(self.scratch, I64(n * tile.lanes)))
 
-    def _finish(
-        self, part: Pass, tile: Tile, unit: Value, masks: list[Value | None], rows: Value, begin: Value
-    ) -> None:
+    def _finish(self, part: Pass, tile: Tile, super_block: Value, line: Value, rows: Value, begin: Value) -> None:
+        """What follows from the sums of some rows in a super-block, which begin at a line of the scratch memory."""
         b, v = self.b, self.v
+        unit, _, end = tile.place(b, super_block)
+        masks = tile.masks(v, unit, end)
         chains = {number: chain for group in part.groups for number, chain in group.members}
         self.chains = chains
 
@@ -143,7 +171,7 @@ class _Emission:
             for block in range(tile.blocks):
                 sums = {}
                 for number, chain in chains.items():
-                    place = b.add(b.mul(n, I64(tile.vectors * tile.lanes)),
+                    place = b.add(b.mul(b.add(line, n), I64(tile.vectors * tile.lanes)),
                                   I64((block * tile.width + chain) * tile.lanes))  # fmt: skip
                     sums[number] = v.load(v.address(self.scratch, place))
                 at = b.add(unit, I64(block * tile.lanes))

@@ -74,26 +74,32 @@ def choose_tile(host: Host, units: int, heads: int, width: int, lanes: int) -> T
     return Tile(units, heads, width, lanes, rows, blocks)
 
 
-def product(v: Vectors, start: list[list[Value]], rows: list[Value], packed: Value, depth: Value) -> list[list[Value]]:
-    """start[row][vector] + sum over k < depth of rows[row][k] * packed[k][vector].
+def product(
+    v: Vectors, start: list[list[Value]], rows: list[Value], packed: list[Value], depth: Value
+) -> list[list[Value]]:
+    """start[row][vector] + sum over k < depth of rows[row][k] * weights[k][vector].
 
-    rows: addresses; depth counts words, which are pairs of numbers for bfloat16.
+    rows: addresses; packed: addresses of weights, of which each has its part of the vectors. depth counts words, which
+    are pairs of numbers for bfloat16.
     """
-    b, width = v.builder, len(start[0])
+    b, vectors = v.builder, len(start[0])
+    width = vectors // len(packed)
     flat = [value for row in start for value in row]
 
     def body(k: Value, carried: list[Value]) -> list[Value]:
         base = b.mul(k, I64(width * v.lanes))
-        weights = [v.load_words(v.word_address(packed, b.add(base, I64(n * v.lanes)))) for n in range(width)]
+        weights = [
+            v.load_words(v.word_address(part, b.add(base, I64(n * v.lanes)))) for part in packed for n in range(width)
+        ]
         results = []
         for number, row in enumerate(rows):
             value = v.broadcast_word(v.word_address(row, k))
             for n, weight in enumerate(weights):
-                results.append(v.multiply_words(value, weight, carried[number * width + n]))
+                results.append(v.multiply_words(value, weight, carried[number * vectors + n]))
         return results
 
     done = loop(b, I64(0), depth, body, flat)
-    return [done[n * width : (n + 1) * width] for n in range(len(rows))]
+    return [done[n * vectors : (n + 1) * vectors] for n in range(len(rows))]
 
 
 def over_rows(
