@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from small_tagging import SMALL, sentences, write_columns
 
+from ricorso.data.conll import read_tagged
+
 OPTIONS = [part for name, value in SMALL.items() for part in (f"--{name.replace('_', '-')}", str(value))]
 
 
@@ -46,6 +48,17 @@ def test_a_row_for_each_word_and_a_page(ricorso, run, tmp_path):
     assert rows[6]["sequence"] == "2"
     assert "Marked: page.html" in found.err
     assert "New York<small>LOC" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["tagged.conll", "tagged.jsonl"])
+def test_sentences_are_written_as_training_reads_them(ricorso, run, tmp_path, name):
+    data = write_columns(tmp_path / "names.conll", sentences(20, seed=1))
+    assert "Sentences written to" in ricorso("predict", run, data, "--out", name).err
+    written = read_tagged(tmp_path / name)
+    assert [one.tokens for one in written] == [one.tokens for one in read_tagged(data)]
+    rows = list(csv.DictReader(io.StringIO(ricorso("predict", run, data).out)))
+    assert [tag for one in written for tag in one.tags] == [row["tag"] for row in rows]
+    assert ricorso("evaluate", run, name).status == 0
 
 
 def test_evaluate(ricorso, run, tmp_path):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ricorso.tasks.tag.task import Tagger
 
 FORMATS = (".csv", ".jsonl", ".parquet")
+COLUMNS = ".conll"
 _OF_ANOMALIES = ("false_alarm_every", "window", "since", "usual_until")
 # which task each option is for
 _OPTIONS: dict[str, tuple[str, ...]] = dict.fromkeys(("anomalies", *_OF_ANOMALIES, "quantiles", "paths"), ("forecast",))
@@ -29,7 +30,8 @@ _OPTIONS |= {"explain": ("classify",), "page": ("forecast", "tag")}
     "--out",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Where to write, as .csv, .jsonl or .parquet; left out, CSV to standard output.",
+    help="Where to write, as .csv, .jsonl or .parquet, of tagged sentences also as .conll; left out, CSV to standard "
+    "output.",
 )
 @click.option(
     "--explain", is_flag=True, help="Of labels: add the words, or the steps, that spoke most for the likeliest one."
@@ -71,14 +73,15 @@ def predict(run: Path, data: Path | None, out: Path | None, as_json: bool, **opt
 
     Of a classifier: a row for each example in DATA, with its label and the probability of each; `-` reads a text from
     each line of standard input. Of a tagger: a row for each word of the sentences in DATA (a line each in .txt and on
-    standard input, else as in training), or for each step of series. Of a forecaster: DATA may hold newer values of
+    standard input, else as in training), or for each step of series; --out FILE.conll or FILE.jsonl writes sentences as
+    training reads them. Of a forecaster: DATA may hold newer values of
     the series that were learnt, or other ones; left out, the training data are read again. With --anomalies every
     value is compared with the forecast made one step before it.
     """
     from ricorso.tasks import load
 
-    if out is not None and out.suffix not in FORMATS:
-        raise UsageError(f"--out should end in {', '.join(FORMATS)}, got '{out}'.")
+    if out is not None and out.suffix not in (*FORMATS, COLUMNS):
+        raise UsageError(f"--out should end in {', '.join(FORMATS)} or, of tagged sentences, {COLUMNS}; got '{out}'.")
     given = {name: value for name, value in options.items() if value is not None and value is not False}
     if "anomalies" not in given:
         for name in _OF_ANOMALIES:
@@ -94,22 +97,27 @@ def predict(run: Path, data: Path | None, out: Path | None, as_json: bool, **opt
             raise UsageError(
                 f"{_flag(name)} is for runs of the task {wanted}; '{run}' is a run of the task {model.task}."
             )
+    if out is not None and out.suffix == COLUMNS and model.task != "tag":
+        raise UsageError(f"{COLUMNS} is for tagged sentences; '{run}' is a run of the task {model.task}.")
+    frame: pl.DataFrame | str
     if model.task == "classify":
         frame = _labels(model, run, data, **given)
     elif model.task == "forecast":
         frame = _forecast(model, data, **given)
     elif model.task == "tag":
-        frame = _tags(model, run, data, **given)
+        frame = _tags(model, run, data, out, **given)
     else:
         raise UsageError(f"'{run}' is a run of the task {model.task}; this is for classify, forecast and tag.")
     if out is None:
+        assert not isinstance(frame, str)
         click.echo(frame.write_ndjson() if as_json else frame.write_csv(), nl=False)
         return
     try:
         _write(frame, out)
     except OSError as error:
         raise RunError(f"'{out}' could not be written: {error}.") from error
-    click.echo(f"{len(frame):,} rows written to {out}", err=True)
+    rows = "Sentences" if isinstance(frame, str) else f"{len(frame):,} rows"
+    click.echo(f"{rows} written to {out}", err=True)
 
 
 def _flag(name: str) -> str:
@@ -122,13 +130,23 @@ def _labels(classifier: "Classifier", run: Path, data: Path | None, explain: boo
     return classifier.table(data, explain=explain)
 
 
-def _tags(tagger: "Tagger", run: Path, data: Path | None, page: Path | None = None) -> "pl.DataFrame":
+def _tags(
+    tagger: "Tagger", run: Path, data: Path | None, out: Path | None, page: Path | None = None
+) -> "pl.DataFrame | str":
+    """A row for each step; of words in a file that tagged sentences are read from too, its text."""
+    from ricorso.data.conll import to_columns, to_json_lines
+
     if data is None:
         raise UsageError(f"DATA is missing: what should '{run}' tag? Give a file, or - for lines of standard input.")
     sequences = tagger.sequences(data)
     if page is not None:
         click.echo(f"Marked: {tagger.show(sequences).save(page)}", err=True)
-    return tagger.table(sequences)
+    forms = {COLUMNS: to_columns, ".jsonl": to_json_lines}
+    if out is None or out.suffix not in forms or not tagger.reads_words:
+        if out is not None and out.suffix == COLUMNS:
+            raise UsageError(f"{COLUMNS} is for words; '{run}' tags series. Write .csv, .jsonl or .parquet.")
+        return tagger.table(sequences)
+    return forms[out.suffix](zip(sequences, tagger.predict(sequences), strict=True))
 
 
 def _forecast(
@@ -180,8 +198,10 @@ def _anomalies(
     return frame
 
 
-def _write(frame: "pl.DataFrame", out: Path) -> None:
-    if out.suffix == ".parquet":
+def _write(frame: "pl.DataFrame | str", out: Path) -> None:
+    if isinstance(frame, str):
+        out.write_text(frame, encoding="utf-8")
+    elif out.suffix == ".parquet":
         frame.write_parquet(out)
     elif out.suffix == ".jsonl":
         frame.write_ndjson(out)

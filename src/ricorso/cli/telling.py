@@ -59,6 +59,7 @@ def _measured(model: Any) -> Made:
     found, config = model.hindsight(), model.config_
     figures = measures(found, model.levels, config.season, config.horizon)
     text = f"Forecasts of the last horizon of each series:\n\n{figures_table(figures)}\n"
+    text += "".join(f"\n{line[0].upper()}{line[1:]}.\n" for line in model.told_ if line.startswith("intervals"))
     return Made({"evaluation": figures}, text, forecasts_section(model, found=found, figures=figures))
 
 

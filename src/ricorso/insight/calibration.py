@@ -6,7 +6,7 @@ from math import sqrt
 
 import numpy as np
 
-from ricorso.tasks.forecast.metrics import Values, coverage, middle
+from ricorso.tasks.forecast.metrics import Values, coverage, intervals, middle
 
 # a difference is told when it is beyond two standard errors of independent values, and beyond this
 _LEAST = 0.02
@@ -21,8 +21,13 @@ class Calibration:
     points: list[tuple[float, float]]
 
 
-def calibration(truth: Values, quantiles: Values, levels: Sequence[float]) -> Calibration:
-    """Calibration of intervals; truth (values), NaN where missing, and quantiles (values, levels)."""
+def calibration(
+    truth: Values, quantiles: Values, levels: Sequence[float], stretch: Sequence[float] = ()
+) -> Calibration:
+    """Calibration of intervals; truth (values), NaN where missing, and quantiles (values, levels).
+
+    stretch: how many times as far from the median as learnt each quantile was put, where that was done.
+    """
     held, count = coverage(truth, quantiles, levels), int((~np.isnan(truth)).sum())
     if not held:
         return Calibration("<p>These forecasts have no intervals; loss quantile gives them.</p>", [])
@@ -31,7 +36,7 @@ def calibration(truth: Values, quantiles: Values, levels: Sequence[float]) -> Ca
         f'<p class="verdict">{judgement(held, count)}</p>'
         f"<p>{above:.0%} of what came lies above the middle of its forecast. On the line, an interval holds just what "
         "it promises; below it is too narrow, above too wide. Values that follow one another err alike, so that few "
-        "series say less than the number of values makes believe.</p>"
+        f"series say less than the number of values makes believe.{stretched(levels, stretch)}</p>"
         '<div class="wider"><div class="chart square"><h4>Share that intervals hold, by the share they promise</h4>'
         '<div id="held" role="img" aria-label="Observed share by nominal share of each interval"></div></div></div>'
     )
@@ -56,6 +61,21 @@ def judgement(held: Mapping[float, float], count: int) -> str:
     if len(told) < len(held):
         return f"Some intervals are too {side}: {_shown(told)}. The others hold what they promise."
     return f"The intervals are too {side}: {_shown(told)}."
+
+
+def stretched(levels: Sequence[float], stretch: Sequence[float]) -> str:
+    """What calibration did to intervals, in words; nothing where they are as they were learnt.
+
+    >>> stretched((0.1, 0.5, 0.9), (1.25, 1.0, 1.25))[:85]
+    ' After training they were calibrated on held-out windows: that of 80% is 1.25 times a'
+    """
+    if all(factor == 1 for factor in stretch):
+        return ""
+    each = [f"that of {100 * share:.4g}% is {stretch[low]:.3g}" for share, low, _ in reversed(intervals(levels))]
+    return (
+        f" After training they were calibrated on held-out windows: {', '.join(each)} times as wide as learnt. Where "
+        "those are the windows shown here, that is why they hold what they promise; others are the test."
+    )
 
 
 def _tolerance(share: float, count: int) -> float:

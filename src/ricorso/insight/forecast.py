@@ -40,7 +40,7 @@ def forecasts_section(
     errors = scaled_errors(seen, [one.quantiles[:, middle(levels)] for one in seen], season)
     naive = scaled_errors(seen, [seasonal_naive(one.history, season, horizon) for one in seen], season)
     truth, quantiles = np.concatenate([one.truth for one in seen]), np.concatenate([one.quantiles for one in seen])
-    left, held = residuals(errors, naive), calibration(truth, quantiles, levels)
+    left, held = residuals(errors, naive), calibration(truth, quantiles, levels, forecaster.stretch)
     places = np.linspace(0, len(seen) - 1, min(MOST_SERIES, len(seen))).round().astype(int)
     drawn = seen_only([seen[place] for place in places], levels, len(seen), season)
     return filled(

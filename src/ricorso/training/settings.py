@@ -16,19 +16,27 @@ DEFAULT_MINUTES = 3.0
 
 @dataclass(frozen=True)
 class Passes:
-    """How long to train without a budget: as many epochs as make `steps` steps, from `fewest` to `most`."""
+    """How long to train without a budget: as many epochs as make `steps` steps, from `fewest` to `most`.
+
+    symbols: how many of each example are read at least, over all epochs, where its length is known: short examples say
+    little at a time.
+    """
 
     steps: int
     fewest: int
     most: int
+    symbols: int = 0
 
-    def epochs(self, batches: int) -> int:
-        """Of so many batches.
+    def epochs(self, batches: int, length: float | None = None) -> int:
+        """Of so many batches, of examples of so many symbols.
 
         >>> Passes(steps=2000, fewest=10, most=60).epochs(100)
         20
+        >>> Passes(steps=400, fewest=3, most=100, symbols=60).epochs(500, length=12)
+        5
         """
-        return min(max(round(self.steps / batches), self.fewest), self.most)
+        read = self.symbols / max(length, 1) if length else 0
+        return min(max(round(self.steps / batches), round(read), self.fewest), self.most)
 
 
 class TrainingSettings(BaseModel):

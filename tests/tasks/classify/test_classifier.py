@@ -10,8 +10,11 @@ from small_labelled import SERIES, SMALL, recordings, reviews
 from stopping import StopAt
 
 import ricorso
+from ricorso.data.examples import read_examples
 from ricorso.errors import DataError, RunError, UsageError
 from ricorso.layers.pooling import POOLINGS
+from ricorso.tasks.classify.config import ClassifyConfig
+from ricorso.tasks.classify.data import chosen
 from ricorso.tasks.classify.task import Classifier
 from ricorso.training.interrupt import TrainingInterrupted
 
@@ -276,7 +279,19 @@ def test_the_validation_loss_is_that_of_calibrated_probabilities() -> None:
 
 def test_without_a_budget_the_passes_are_as_many_as_the_examples_need() -> None:
     options = {name: value for name, value in SMALL.items() if name != "epochs"}
-    assert Classifier(**options | {"batch_size": 8}).fit(*reviews(600)).best_["steps"] == 6 * 68
+    texts, labels = reviews(600)
+    words = sum(len(text.split()) for text in texts) / len(texts)
+    # 400 steps would be 6 passes; the texts are so short that 60 words of each are more
+    assert round(60 / words) > 6
+    assert Classifier(**options | {"batch_size": 8}).fit(texts, labels).best_["steps"] == round(60 / words) * 68
+    longer = [" ".join([text, *["the"] * 60]) for text in texts]
+    for size, passes in ((16, 11), (2, 3)):
+        config, _ = chosen(read_examples(longer, labels), ClassifyConfig.of(options | {"batch_size": size}))
+        assert config.epochs == passes
+    several = read_examples(longer, [(label,) for label in labels], several=True)
+    for examples in (several, read_examples(*recordings(600))):
+        config, _ = chosen(examples, ClassifyConfig.of({"batch_size": 2}))
+        assert config.epochs == 6
     assert Classifier(**options, minutes=0.01).fit(*reviews(24)).config_.epochs is None
 
 

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from ricorso.tasks.classify.calibration import best_temperature
+from ricorso.cells import CATALOGUE
+from ricorso.data.vocabulary import CharacterVocabulary
+from ricorso.tasks.classify.calibration import best_temperature, calibrate
+from ricorso.tasks.classify.coding import Coding
+from ricorso.tasks.classify.config import ClassifyConfig
 from ricorso.tasks.classify.metrics import best_threshold, bins, figures, roc_auc
+from ricorso.tasks.classify.model import ClassifierModel
 
 LABELS = ("a", "b", "c")
 
@@ -86,3 +91,23 @@ def test_the_temperature_undoes_a_factor_of_the_scores(several: bool) -> None:
         drawn = (random.random((20_000, 1)) > chance.cumsum(1)).sum(1)
         targets = np.eye(3, dtype=bool)[drawn]
     assert best_temperature(3 * scores, targets, several) == pytest.approx(3, rel=0.05)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_counting_weighs_is_chosen_by_the_validation_examples(several: bool) -> None:
+    draw = np.random.default_rng(3)
+    targets = np.eye(3, dtype=bool)[draw.integers(0, 3, 400)]
+    counted, by_heart = (targets + draw.normal(0, 0.7, targets.shape) for _ in range(2))
+    # both are as good; the layers say theirs four times as loudly
+    settings = {"hidden_size": 8, "embedding_size": 8, "input_dropout": 0.0, "word_dropout": 0.0, "grams": 1}
+    coding = Coding(LABELS, several, CharacterVocabulary.of("ab"), None)
+    model = ClassifierModel(CATALOGUE["gru"], coding, ClassifyConfig.of(settings))
+    scores = torch.from_numpy(4 * by_heart + counted).float()
+    calibrate(model, scores, counted.astype(np.float32), targets, several)
+    assert model.counted is not None
+    assert model.counted.weight.diag().tolist() == pytest.approx([4.0] * 3)
+    # the temperature is that of the new scores
+    weighed = torch.from_numpy(4 * (by_heart + counted)).float()
+    assert float(model.temperature) == pytest.approx(best_temperature(weighed, targets, several), rel=1e-3)
+    calibrate(model, scores, None, targets, several)
+    assert model.counted.weight.diag().tolist() == pytest.approx([4.0] * 3)

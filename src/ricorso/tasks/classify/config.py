@@ -1,11 +1,12 @@
 """Every setting of the classify task, with its default: the only place where they live."""
 
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ricorso.layers.pooling import POOLINGS
-from ricorso.training.settings import Passes, TrainingSettings, epochs_by_data, other_default
+from ricorso.training.settings import DEFAULT_MINUTES, Passes, TrainingSettings, other_default
 
 # what is chosen where the user leaves it open, by what a step of a sequence is
 CHOSEN: dict[str, dict[str, Any]] = {
@@ -13,7 +14,9 @@ CHOSEN: dict[str, dict[str, Any]] = {
     "character": {"embedding_size": 64, "input_dropout": 0.1, "word_dropout": 0.0, "grams": 3},
     "series": {"embedding_size": None, "input_dropout": 0.0, "word_dropout": 0.0, "grams": 0},
 }
-_PASSES = Passes(steps=400, fewest=6, most=100)
+PASSES = Passes(steps=400, fewest=3, most=100, symbols=60)
+# recordings, and examples with several labels, are not known by heart so soon
+MORE_PASSES = replace(PASSES, fewest=6)
 CHOSEN |= {"byte": CHOSEN["character"], "bpe": CHOSEN["word"]}
 
 
@@ -115,9 +118,15 @@ class ClassifyConfig(TrainingSettings):
     )
 
     # training
-    passes: ClassVar[Passes | None] = _PASSES
+    passes: ClassVar[Passes | None] = PASSES
     minutes: float | None = Field(None, gt=0, description="Time to train for.")
-    epochs: int | None = epochs_by_data(_PASSES)
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Passes over the training data; with minutes, whichever ends first. Without both, as many as make "
+        f"{PASSES.steps:,} steps, and as read {PASSES.symbols} symbols of each text, from {PASSES.fewest} (of "
+        f"recordings and several labels {MORE_PASSES.fewest}) to {PASSES.most}, within {DEFAULT_MINUTES:g} minutes.",
+    )
     batch_size: int = other_default("batch_size", 32)
     learning_rate: float = other_default("learning_rate", 2e-3)
     validation_fraction: float = Field(0.1, ge=0, lt=1, description="Share of the examples kept for validation.")

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ricorso.data.examples import Examples
 from ricorso.errors import UsageError
-from ricorso.tasks.classify.coding import Coding, Steps, chosen_level
-from ricorso.tasks.classify.config import CHOSEN, ClassifyConfig
+from ricorso.tasks.classify.coding import Coding, Steps, chosen_level, mean_length
+from ricorso.tasks.classify.config import CHOSEN, MORE_PASSES, PASSES, ClassifyConfig
 from ricorso.tasks.start import LanguageModel
+from ricorso.training.settings import DEFAULT_MINUTES
 
 _MANY_WORDS = 50_000
 
@@ -98,7 +99,7 @@ def chosen(examples: Examples, config: ClassifyConfig) -> tuple[ClassifyConfig, 
     """The config with everything chosen that was left open, and why, in sentences."""
     update: dict[str, Any] = {"several": examples.several}
     told = []
-    kind = "series"
+    kind, passes, length = "series", MORE_PASSES, None
     if examples.is_text:
         texts = [str(text) for text in examples.inputs]
         kind = config.level or chosen_level(texts)
@@ -108,7 +109,11 @@ def chosen(examples: Examples, config: ClassifyConfig) -> tuple[ClassifyConfig, 
         if config.minimum_count is None:
             size = sum(text.count(" ") for text in texts)
             update["minimum_count"] = 2 if kind == "word" and size > _MANY_WORDS else 1
+        passes, length = MORE_PASSES if examples.several else PASSES, mean_length(texts, kind)
     for name, value in CHOSEN[kind].items():
         if getattr(config, name) is None:
             update[name] = value
-    return config.model_copy(update=update).for_size(len(examples.inputs)), told
+    if config.epochs is None and config.minutes is None:
+        batches = -(-len(examples.inputs) // config.batch_size)
+        update |= {"epochs": passes.epochs(batches, length), "minutes": DEFAULT_MINUTES}
+    return config.model_copy(update=update), told

@@ -207,8 +207,8 @@ class Classifier(Estimator[ClassifyConfig, ClassifyData, ClassifierModel]):
     def _finish(self, data: ClassifyData) -> None:
         self.model_.learn_from_the_top(None)
         if data.validation is not None:
-            scores = scores_of(self.model_, data.validation)
-            calibrate(self.model_, scores, data.validation.targets, self.coding_.several)
+            scores, counted = scores_of(self.model_, data.validation), data.validation.counted
+            calibrate(self.model_, scores, counted, data.validation.targets, self.coding_.several)
             self.validation_ = self._figures(data.validation) | {"baseline": self._simple}
 
     # --- labels

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ricorso.data.lengthwise import Lengthwise, even_groups, within
-from ricorso.tasks.classify.calibration import best_temperature, loss_of
+from ricorso.tasks.classify.calibration import best_temperature, loss_of, weighed
 from ricorso.tasks.classify.config import ClassifyConfig
 from ricorso.tasks.classify.data import ClassifyBatch, ClassifyData, Encoded
 from ricorso.tasks.classify.model import ClassifierModel
@@ -63,6 +63,7 @@ class ClassifyWork:
         assert self._data.validation is not None
         several, truth = bool(self._config.several), self._data.validation.targets
         scores = scores_of(self.model, self._data.validation)
+        _, scores = weighed(self.model, scores, self._data.validation.counted, truth, several)
         targets = torch.from_numpy(truth)
         right = ((scores > 0) == targets).all(1) if several else scores.argmax(1) == targets.long().argmax(1)
         temperature = best_temperature(scores, truth, several)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ricorso.data.series import SeriesSet
 from ricorso.errors import DataError
+from ricorso.tasks.forecast.calibration import have_intervals
 from ricorso.tasks.forecast.config import ForecastConfig
 from ricorso.tasks.forecast.heads import DISTRIBUTIONS
 
@@ -61,7 +62,8 @@ class _Choice:
         if loss == "negative_binomial" and not counts:
             raise DataError("loss=negative_binomial needs counts: whole numbers of 0 and more. Choose student_t.")
         if model is None:
-            free = loss is None and not self.config.past
+            direct = self.config.past or self.config.contexts or self.config.calibrate
+            free = loss is None and not direct
             sparse = free and counts and self._zeros() > _MANY_ZEROS
             model = "autoregressive" if loss in DISTRIBUTIONS or sparse else "segments"
             if sparse:
@@ -75,10 +77,13 @@ class _Choice:
         if difference is None:
             difference = not self.autoregressive
         self.update |= {"model": model, "loss": loss, "difference": difference}
+        if self.config.calibrate is None:
+            held_out = self.config.validation_fraction != 0
+            self.update["calibrate"] = loss == "quantile" and held_out and have_intervals(self.config.quantiles)
 
     def context(self) -> None:
         config, frequency, season, horizon = self.config, self.known.frequency, self.season, self.steps
-        context = config.context
+        context = max(config.contexts) if config.contexts else config.context
         if context is None and self.autoregressive:
             context = max(1, min(max(2 * horizon, season), self.middle - 2 * horizon))
             self.told.append(f"context {context}: two horizons; lags reach further back")
@@ -96,7 +101,9 @@ class _Choice:
                 f"lags {', '.join(map(str, lags))}: the seasons" if lags else "no lags: no season is known"
             )
         if not self.autoregressive and config.segment is None:
-            divisors = [d for d in range(1, season + 1) if season % d == 0 and context // d >= 12]
+            divisors = [
+                d for d in range(1, season + 1) if season % d == 0 and min(config.contexts or (context,)) // d >= 12
+            ]
             segment = self.update["segment"] = max(divisors, default=1)
             self.told.append(f"segments of {segment}, so that the past is {-(-context // segment)} of them")
 

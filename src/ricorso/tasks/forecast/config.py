@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from ricorso.tasks.forecast.calibration import have_intervals
 from ricorso.tasks.forecast.heads import DISTRIBUTIONS
 from ricorso.tasks.forecast.scaling import METHODS
 from ricorso.training.settings import TrainingSettings, other_default
@@ -16,6 +17,11 @@ class ForecastConfig(TrainingSettings):
     horizon: int | None = Field(None, ge=1, description="Steps to forecast; left out: one season, or 12.")
     context: int | None = Field(
         None, ge=1, description="Steps of the past that a forecast is made from; left out: by season and length."
+    )
+    contexts: tuple[int, ...] | None = Field(
+        None,
+        strict=False,
+        description="Several contexts in place of one: a network for each, and the forecast is the mean of theirs.",
     )
     season: int | None = Field(None, ge=1, description="Steps of a season; left out: what the frequency suggests.")
     quantiles: tuple[float, ...] = Field(
@@ -81,6 +87,11 @@ class ForecastConfig(TrainingSettings):
         description="What is made small: with segments quantile, mae or mse; autoregressive the likelihood of gaussian,"
         " student_t or negative_binomial, or mae or mse. Left out: quantile or student_t.",
     )
+    calibrate: bool | None = Field(
+        None,
+        description="Stretch the intervals of loss quantile until they hold what they promise on the windows held out "
+        "for validation; left out: where there are enough of them and it makes forecasts better.",
+    )
     paths: int = Field(200, ge=1, description="Paths that quantiles of an autoregressive model are counted from.")
 
     # training
@@ -99,6 +110,8 @@ class ForecastConfig(TrainingSettings):
             raise ValueError(f"quantiles should rise, got {self.quantiles}.")
         if not all(0 < level < 1 for level in self.quantiles):
             raise ValueError(f"quantiles should lie between 0 and 1, got {self.quantiles}.")
+        if self.contexts is not None:
+            self._check_contexts(self.contexts)
         self._check_model()
         return self
 
@@ -108,6 +121,14 @@ class ForecastConfig(TrainingSettings):
         assert self.context is not None
         return self.context if self.model == "segments" else self.context + max((1, *(self.lags or ())))
 
+    def _check_contexts(self, contexts: tuple[int, ...]) -> None:
+        if not contexts or contexts[0] < 1 or list(contexts) != sorted(set(contexts)):
+            raise ValueError(f"contexts should rise and be 1 or more, got {contexts}.")
+        if self.context not in (None, contexts[-1]):
+            raise ValueError(f"Give context={self.context} or contexts={contexts}, not both.")
+        if self.model == "autoregressive" or self.loss in DISTRIBUTIONS:
+            raise ValueError("contexts are for segments; autoregressive reads step by step from one context.")
+
     def _check_model(self) -> None:
         model, loss = self.model, self.loss
         if model == "autoregressive" and loss == "quantile":
@@ -116,6 +137,14 @@ class ForecastConfig(TrainingSettings):
             )
         if loss in DISTRIBUTIONS and model == "segments":
             raise ValueError(f"loss={loss} is for autoregressive; segments take quantile, mae or mse.")
+        if self.calibrate and (model == "autoregressive" or loss not in (None, "quantile")):
+            raise ValueError("calibrate is for loss=quantile; paths drawn from a distribution stay as they are.")
+        if self.calibrate and not have_intervals(self.quantiles):
+            raise ValueError(
+                f"calibrate needs quantiles that are the ends of an interval, as 0.1 and 0.9 are; got {self.quantiles}."
+            )
+        if self.calibrate and self.validation_fraction == 0:
+            raise ValueError("calibrate needs windows that were not learnt from: validation_fraction above 0.")
         if self.past and model == "autoregressive":
             raise ValueError("past columns end where the forecast begins; only segments can read them.")
         lags = self.lags or ()

@@ -51,9 +51,7 @@ class Quantiles(Head):
         self.levels, self.size = levels, len(levels)
 
     def loss(self, raw: Tensor, target: Tensor, scale: Scale) -> Tensor:
-        error = target.unsqueeze(-1) - raw
-        levels = error.new_tensor(self.levels)
-        return 2 * torch.maximum(levels * error, (levels - 1) * error).mean(-1)
+        return pinball(raw, target, self.levels)
 
 
 class Gaussian(Head):
@@ -129,6 +127,13 @@ def head_for(loss: str, levels: tuple[float, ...]) -> Head:
     if loss in DISTRIBUTIONS:
         return DISTRIBUTIONS[loss]()
     return Point(squared=loss == "mse")
+
+
+def pinball(quantiles: Tensor, target: Tensor, levels: tuple[float, ...]) -> Tensor:
+    """Twice the mean pinball loss of quantiles (..., levels), target (...); the smallest where each is right."""
+    error = target.unsqueeze(-1) - quantiles
+    shares = error.new_tensor(levels)
+    return 2 * torch.maximum(shares * error, (shares - 1) * error).mean(-1)
 
 
 def quantiles_of(paths: Tensor, levels: tuple[float, ...]) -> Tensor:

@@ -1,7 +1,7 @@
 """What a model reads besides the values: covariates on one scale, and what is constant in a series."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +31,11 @@ class ForecastBatch:
     past_features: Tensor
     numbers: Tensor
     codes: Tensor
+
+    def since(self, step: int) -> "ForecastBatch":
+        """The same windows without their first steps."""
+        parts = {name: getattr(self, name)[:, step:] for name in ("past", "features", "past_features")}
+        return replace(self, **parts)
 
 
 @dataclass(frozen=True)

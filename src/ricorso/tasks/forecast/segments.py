@@ -7,12 +7,12 @@ from torch.nn.functional import pad, relu
 from ricorso.equations import Cell
 from ricorso.layers import Recurrent
 from ricorso.tasks.forecast.config import ForecastConfig
-from ricorso.tasks.forecast.heads import Head, Quantiles, head_for, quantiles_between
+from ricorso.tasks.forecast.direct import DirectModel
 from ricorso.tasks.forecast.inputs import ForecastBatch, InputSizes, StaticReader, since_last
 from ricorso.tasks.forecast.scaling import Scale
 
 
-class SegmentModel(nn.Module):
+class SegmentModel(DirectModel):
     """What is said of the next `horizon` values of a series, from its last `context` ones, all at once.
 
     The past is cut into segments, which are the steps of the recurrent layers; from the state at the end each segment
@@ -22,15 +22,11 @@ class SegmentModel(nn.Module):
     """
 
     def __init__(self, cell: Cell, sizes: InputSizes, config: ForecastConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         assert config.segment is not None
         assert config.context is not None
         assert config.hidden_size is not None
         assert config.horizon is not None
-        assert config.loss is not None
-        self.config = config
-        self.history, self.horizon = config.history, config.horizon
-        self.head: Head = head_for(config.loss, config.quantiles)
         self.segment, hidden = config.segment, config.hidden_size
         self.past_segments = -(-config.context // self.segment)
         self.future_segments = -(-config.horizon // self.segment)
@@ -48,19 +44,6 @@ class SegmentModel(nn.Module):
         if self.skip is not None:
             nn.init.constant_(self.skip.weight, 1 / config.context)
             nn.init.zeros_(self.skip.bias)
-
-    def losses(self, batch: ForecastBatch, scale: Scale) -> tuple[Tensor, Tensor]:
-        """The loss of each step and whether there is a value to count it by, (windows, horizon) each."""
-        target = scale.apply(batch.future)
-        weight = (~target.isnan()).to(target.dtype)
-        return self.head.loss(self(batch, scale), target.nan_to_num(0.0), scale), weight
-
-    def quantiles(
-        self, batch: ForecastBatch, scale: Scale, levels: tuple[float, ...], steps: int | None = None
-    ) -> Tensor:
-        """Quantiles of the first steps (all) in the units of the series, (windows, steps, levels); one of a point."""
-        found = scale.undo(self(batch, scale)[:, :steps].sort(-1).values)
-        return quantiles_between(found, self.head.levels, levels) if isinstance(self.head, Quantiles) else found
 
     def forward(self, batch: ForecastBatch, scale: Scale) -> Tensor:
         """What the head reads, (windows, horizon, head's size)."""

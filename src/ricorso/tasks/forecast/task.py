@@ -151,6 +151,9 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
             + "; ".join(self.told_),
         }
 
+    def _finish(self, data: ForecastData) -> None:
+        self.told_ = (*self.told_, *self._work(data).calibrate())
+
     # --- forecasting
 
     def predict(self, data: Source = None, *, quantiles: Sequence[float] | None = None) -> pl.DataFrame:
@@ -316,6 +319,12 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
     def levels(self) -> Sequence[float]:
         """Which quantiles a forecast has."""
         return (0.5,) if isinstance(self.model_.head, Point) else self.config_.quantiles
+
+    @property
+    def stretch(self) -> tuple[float, ...]:
+        """How many times as far from the median as learnt each quantile is put, as calibration found; else 1."""
+        found = None if isinstance(self.model_, AutoregressiveModel) else self.model_.stretch
+        return (1.0,) * len(self.levels) if found is None else tuple(found.tolist())
 
     def _series(self, data: Source) -> SeriesSet:
         self._check_fitted()

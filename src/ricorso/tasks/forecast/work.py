@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ricorso.tasks.forecast.autoregressive import AutoregressiveModel
+from ricorso.tasks.forecast.calibration import helpful_factors, told
 from ricorso.tasks.forecast.config import ForecastConfig
 from ricorso.tasks.forecast.data import Batches, ForecastData
 from ricorso.tasks.forecast.inputs import Encoding, ForecastBatch
@@ -12,6 +14,8 @@ from ricorso.training.checkpoint import State
 
 _WINDOWS_AT_ONCE = 2048
 _BATCHES_AT_ONCE = 8
+# of the quantiles that intervals are calibrated on
+_MOST_NUMBERS = 20_000_000
 
 
 class ForecastWork:
@@ -65,6 +69,32 @@ class ForecastWork:
             total += float((each * weight).sum())
             count += float(weight.sum())
         return {"validation_loss": total / max(count, 1.0)}
+
+    @torch.no_grad()
+    def calibrate(self) -> tuple[str, ...]:
+        """Stretch the intervals of the trained model, where that helps, and say so."""
+        model, held_out = self.model, self._data.validation
+        if held_out is None or isinstance(model, AutoregressiveModel) or model.stretch is None:
+            return ()
+        levels, horizon = self._config.quantiles, model.horizon
+        model.stretch.fill_(1.0)
+        every = -(-len(held_out[0]) * horizon * len(levels) * len(self._data.known.targets) // _MOST_NUMBERS)
+        series, origins = (part[::every] for part in held_out)
+        found, target = [], []
+        for begin in range(0, len(series), _WINDOWS_AT_ONCE):
+            piece = slice(begin, begin + _WINDOWS_AT_ONCE)
+            batch = self._batches.at(series[piece], origins[piece])
+            scale = scale_for(batch.past, self._config)
+            found.append(model(batch, scale).sort(-1).values)
+            target.append(scale.apply(batch.future))
+        # the windows of a series that begin within one horizon share values
+        groups = series * (int(origins.max()) // horizon + 1) + origins // horizon
+        groups = groups.repeat(len(self._data.known.targets))
+        factors = helpful_factors(torch.cat(found), torch.cat(target), levels, groups)
+        if factors is None:
+            return ()
+        model.stretch.copy_(factors)
+        return (told(factors, levels, len(series)),)
 
     def sample(self) -> str:
         """Nothing is written along the way."""

@@ -226,6 +226,12 @@ class Tagger(Estimator[TagConfig, TagData, TagModel]):
         return self._tags.scheme
 
     @property
+    def reads_words(self) -> bool:
+        """Whether the sequences are words, and not series of numbers."""
+        self._check_fitted()
+        return isinstance(self._inputs, WordInputs)
+
+    @property
     def _answers(self) -> Answers:
         self._check_fitted()
         return Answers(self.model_, self._inputs, self._tags, self.config_.threads)
