@@ -71,3 +71,20 @@ def test_a_row_is_the_same_in_every_company(dtype):
         kernels.run("times", (rows, 40, out.ctypes.data, 40, False), *given, team=Team(), threads=1)
         found.append(out[0])
     assert all((row == found[0]).all() for row in found)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("rows", [1, 3, 5, 40])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_input_of_a_mix_may_be_a_transpose(rows, threads, dtype):
+    rng, kernels = np.random.default_rng(rows), dense(dtype)
+    draw = lambda *shape: rng.standard_normal(shape).astype(dtype)  # noqa: E731
+    for units in (1, 17, 64, 300):
+        for depth in (1, 16, 33):
+            x, weight, start = draw(depth, rows + GAP), draw(depth, units), draw(rows, units)
+            for add in (False, True):
+                out = target(rows, units, dtype, start)
+                head = (rows, units, out.ctypes.data, out.shape[1], add)
+                given = (depth, x.ctypes.data, 1, weight.ctypes.data)
+                kernels.run("mix", head, *given, step=x.shape[1], team=torch_team(), threads=threads)
+                assert close(out, x[:, :rows].T @ weight + add * start, depth + 2, dtype)

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from ricorso.engine.call import COMPUTED_IN, Call
-from ricorso.engine.device import DTYPES
+from ricorso.engine.call import COMPUTED_IN, DTYPES, Call
 from ricorso.equations.cell import Cell
 from ricorso.kernels.compiled import Compiled, compiled
 from ricorso.kernels.llvm.shape import Direction

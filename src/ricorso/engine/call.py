@@ -16,6 +16,9 @@ COMPUTED_IN = {
     torch.float64: torch.float64,
 }
 
+# What compiled kernels take, by the names they have there.
+DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
+
 
 @dataclass(frozen=True)
 class Call:

@@ -4,15 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from ricorso.engine import gpu
 from ricorso.engine.call import Call, Gradients, Saved
 from ricorso.equations.cell import Cell
-
-# What compiled kernels take, by the names they have there.
-DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
 
 
 class Engine(Protocol):

@@ -19,6 +19,7 @@ from ricorso.kernels.fingerprint import fingerprint
 
 # a weight -> what it and its fellows looked like, the cell, and what was prepared
 _KEPT = WeakTensorKeyDictionary()
+_FEW = 65_536
 
 
 def infer(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
@@ -40,7 +41,8 @@ def infer_stack(
     assert like is not None
     hidden, ends = len(like) // len(cell.input_gates), len(layers) * len(layers[0])
     finals = [inputs.new_empty(ends, batch, hidden) for _ in cell.states]
-    initial = _zeros(len(cell.states), batch, hidden, inputs.dtype)
+    zeros = _kept_zeros if batch * hidden <= _FEW else torch.zeros
+    initial = zeros(len(cell.states), batch, hidden, dtype=inputs.dtype)
     size = batch * hidden * inputs.element_size()
     end = 0
     for directions in layers:
@@ -59,8 +61,8 @@ def infer_stack(
 
 
 @lru_cache(maxsize=16)
-def _zeros(states: int, batch: int, hidden: int, dtype: torch.dtype) -> Tensor:
-    """States that kernels only read."""
+def _kept_zeros(states: int, batch: int, hidden: int, *, dtype: torch.dtype) -> Tensor:
+    """States that kernels only read, made once where making them takes long beside the run."""
     return torch.zeros(states, batch, hidden, dtype=dtype)
 
 

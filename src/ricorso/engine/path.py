@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ricorso.cells import CATALOGUE
 from ricorso.engine import gpu
-from ricorso.engine.device import DTYPES
+from ricorso.engine.call import DTYPES
 from ricorso.engine.peer import PEERS
 from ricorso.equations.cell import Cell
 from ricorso.equations.linear import linear

@@ -6,12 +6,17 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ricorso.engine.call import Call
+from ricorso.engine.call import DTYPES, Call
 from ricorso.engine.ragged import rows_before, states_before
+from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
+from ricorso.kernels import available
 
 # Below so many multiplications finding a kernel takes oneDNN longer than it gains.
 _WORTH_FINDING = 3_000_000
+# Up to so many multiplications the kernels that read both matrices where they are win over both; from so many on a
+# second thread is woken; so many numbers are summed at a time: what they are multiplied with then stays in the cache.
+_FEW_MULTIPLICATIONS, _WORTH_SHARING, _SUMMED_AT_ONCE = 500_000_000, 1_000_000, 512
 # Rows of a ragged batch whose earlier states are put together at a time.
 _ROWS_AT_ONCE = 8192
 
@@ -45,13 +50,51 @@ def _onednn(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return found
 
 
+def _by_kernel(a: Tensor, b: Tensor) -> bool:
+    """Whether a product of two matrices is to be had from the kernels that read both where they are."""
+    return (
+        a.is_cpu
+        and a.dtype in (torch.float32, torch.float64)
+        and a.numel() * b.shape[1] <= _FEW_MULTIPLICATIONS
+        and b.is_contiguous()
+        and a.shape[1] > 0
+        and not available.unavailable()
+    )
+
+
+def _product(a: Tensor, b: Tensor, result: Tensor, add: bool) -> None:
+    """result = or += a @ b by kernels, for which `a` may have gaps or be a transpose."""
+    from ricorso.kernels.dense import dense
+
+    (rows, depth), units, kernels = a.shape, b.shape[1], dense(DTYPES[a.dtype])
+    threads = torch.get_num_threads() if rows * depth * units >= _WORTH_SHARING else 1
+    for begin in range(0, depth, _SUMMED_AT_ONCE):
+        kernels.run(
+            "mix",
+            (rows, units, result.data_ptr(), result.stride(0), add or begin > 0),
+            min(_SUMMED_AT_ONCE, depth - begin),
+            a.data_ptr() + begin * a.stride(1) * a.element_size(),
+            a.stride(0),
+            b.data_ptr() + begin * units * b.element_size(),
+            step=a.stride(1),
+            team=torch_team(),
+            threads=threads,
+        )
+
+
 def _times(a: Tensor, b: Tensor) -> Tensor:
     """a @ b."""
+    if _by_kernel(a, b):
+        result = a.new_empty(a.shape[0], b.shape[1])
+        _product(a, b, result, add=False)
+        return result
     return _onednn(a.contiguous(), b.contiguous().t()) if _by_onednn(a, b) else a @ b
 
 
 def summed_outer(a: Tensor, b: Tensor) -> Tensor:
     """a.T @ b."""
+    if _by_kernel(a.t(), b):
+        return _times(a.t(), b)
     return _onednn(b.contiguous().t(), a.contiguous().t()).t() if _by_onednn(a, b) else a.t() @ b
 
 
@@ -192,7 +235,9 @@ def recurrent_gradients(
 def _outer(gradients: Tensor, vectors: Tensor, rows: Tensor, heads: int, add: bool) -> None:
     """rows (gates * hidden_size, hidden_size / heads) = or += gradients.T @ vectors, block by block."""
     if heads == 1:
-        if _by_onednn(gradients, vectors):
+        if _by_kernel(gradients.t(), vectors):
+            _product(gradients.t(), vectors, rows, add)
+        elif _by_onednn(gradients, vectors):
             found = summed_outer(gradients, vectors)
             rows.add_(found) if add else rows.copy_(found)
         elif add:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ricorso.engine import sharing
-from ricorso.engine.device import DTYPES
+from ricorso.engine.call import DTYPES
 from ricorso.engine.single import Weights
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell

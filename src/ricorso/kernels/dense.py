@@ -21,14 +21,22 @@ class Dense:
     loaded: Loaded
 
     def run(
-        self, kernel: str, output: tuple[int, int, int, int, bool], *products: int, team: Team, threads: int
+        self,
+        kernel: str,
+        output: tuple[int, int, int, int, bool],
+        *products: int,
+        team: Team,
+        threads: int,
+        step: int = 1,
     ) -> None:
         """output (rows, units) = or += one or two products of rows with a weight, plus biases.
 
         output: rows, units, address, stride, and whether the result is added to what is there. products: depth, address
-        and stride of the input, address of the weight and of a bias or 0. team, threads: who shares the units.
+        and stride of the input, address of the weight and of a bias or 0. team, threads: who shares the work.
+        step: from a column of the input of "mix" to the next, so that it may be a transpose.
         """
         made = Block(threads, 0, 0, 0, 0, 0, *output, *products)
+        made[FIELD["input_step"]] = step
         if threads > 1:
             for name, value in team.arguments.items():
                 made[FIELD[name]] = value

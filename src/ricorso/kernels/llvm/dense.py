@@ -36,6 +36,7 @@ FIELDS = (
     "other_input_stride",
     "other_weight",
     "other_bias",
+    "input_step",  # from a column of the input of `mix` to the next
 )
 FIELD = {name: number for number, name in enumerate(FIELDS)}
 
@@ -153,8 +154,13 @@ def _rows_by_rows(
 def _mix(v: Vectors, a: Arguments, tile: Tile, number: Value, size: Value) -> None:
     """output[row, unit] = start + sum over k of input[row, k] * weight[k, unit]."""
     b, width = v.builder, min(tile.width, 8)
-    units, depth = a.integer("units"), a.integer("depth")
-    first, last = share(b, _ceil(b, units, width * v.lanes), number, size)
+    units, depth, distance = a.integer("units"), a.integer("depth"), a.integer("input_step")
+    blocks, rows_of_all = _ceil(b, units, width * v.lanes), a.integer("rows")
+    # where there are fewer blocks of units than threads, these share the rows, if there are many
+    by_rows = b.icmp_signed("<", blocks, size) if tile.most is None else ir.Constant(ir.IntType(1), 0)
+    first_of, one = I64(0), I64(1)
+    first, last = share(b, blocks, b.select(by_rows, first_of, number), b.select(by_rows, one, size))
+    top, bottom = share(b, rows_of_all, b.select(by_rows, number, first_of), b.select(by_rows, size, one))
 
     def each(place: Value, _: list[Value]) -> list[Value]:
         unit = b.mul(place, I64(width * v.lanes))
@@ -163,15 +169,16 @@ def _mix(v: Vectors, a: Arguments, tile: Tile, number: Value, size: Value) -> No
 
         def block(masks: list[Value] | list[None]) -> None:
             def emit(rows: int, begin: Value) -> None:
-                at = [b.add(begin, I64(n)) for n in range(rows)]
+                at = [b.add(top, b.add(begin, I64(n))) for n in range(rows)]
                 inputs = [v.address(a.pointer("input"), b.mul(row, a.integer("input_stride"))) for row in at]
 
                 def step(k: Value, carried: list[Value]) -> list[Value]:
                     row_of_weights = v.address(weights, b.mul(k, units))
                     loaded = [v.load(v.address(row_of_weights, n), mask) for n, mask in zip(own, masks, strict=True)]
                     found = []
+                    column = b.mul(k, distance)
                     for row, address in enumerate(inputs):
-                        value = v.broadcast(v.address(address, k))
+                        value = v.broadcast(v.address(address, column))
                         found += [v.fma(value, w, carried[row * width + n]) for n, w in enumerate(loaded)]
                     return found
 
@@ -180,7 +187,7 @@ def _mix(v: Vectors, a: Arguments, tile: Tile, number: Value, size: Value) -> No
                     for vector, (start, mask) in enumerate(zip(own, masks, strict=True)):
                         _finish(v, a, n, start, sums[row * width + vector], mask)
 
-            over_rows(b, a.integer("rows"), tile.heights, emit)
+            over_rows(b, b.sub(bottom, top), tile.heights, emit)
 
         with b.if_else(b.icmp_signed("<=", b.add(unit, I64(width * v.lanes)), units)) as (full, cut):
             with full:
