@@ -91,11 +91,19 @@ def test_it_learns_is_kept_and_goes_on(tmp_path: Path) -> None:
     assert loaded.backtest(count=2)["mae"] == whole.backtest(count=2)["mae"]
 
 
+def test_the_same_context_twice_is_two_networks() -> None:
+    model = Forecaster(**SEVERAL | {"contexts": (12, 12)}).fit(table()).model_
+    assert isinstance(model, BlendedModel)
+    one, other = (torch.cat([p.flatten() for p in part.parameters()]) for part in model.parts)
+    assert one.shape == other.shape
+    assert not torch.equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"contexts": (12, 4)}, "contexts should rise"),
-        ({"contexts": (0, 4)}, "contexts should rise and be 1 or more"),
+        ({"contexts": (12, 4)}, "shorter ones first"),
+        ({"contexts": (0, 4)}, "contexts should be 1 or more"),
         ({"contexts": (4, 12), "context": 8}, "Give context=8 or contexts="),
         ({"contexts": (4, 12), "model": "autoregressive"}, "contexts are for segments"),
         ({"contexts": (4, 12), "loss": "student_t"}, "contexts are for segments"),

@@ -21,7 +21,8 @@ class ForecastConfig(TrainingSettings):
     contexts: tuple[int, ...] | None = Field(
         None,
         strict=False,
-        description="Several contexts in place of one: a network for each, and the forecast is the mean of theirs.",
+        description="Several contexts in place of one: a network for each, and the forecast is the mean of theirs; the "
+        "same one twice is two networks that begin differently.",
     )
     season: int | None = Field(None, ge=1, description="Steps of a season; left out: what the frequency suggests.")
     quantiles: tuple[float, ...] = Field(
@@ -122,8 +123,8 @@ class ForecastConfig(TrainingSettings):
         return self.context if self.model == "segments" else self.context + max((1, *(self.lags or ())))
 
     def _check_contexts(self, contexts: tuple[int, ...]) -> None:
-        if not contexts or contexts[0] < 1 or list(contexts) != sorted(set(contexts)):
-            raise ValueError(f"contexts should rise and be 1 or more, got {contexts}.")
+        if not contexts or contexts[0] < 1 or list(contexts) != sorted(contexts):
+            raise ValueError(f"contexts should be 1 or more, shorter ones first; got {contexts}.")
         if self.context not in (None, contexts[-1]):
             raise ValueError(f"Give context={self.context} or contexts={contexts}, not both.")
         if self.model == "autoregressive" or self.loss in DISTRIBUTIONS:
