@@ -1,6 +1,12 @@
 import json
 
+import pytest
+from tests.support.small_labelled import reviews
+from tests.support.small_tagging import sentences, write_columns
+
 from ricorso.bundle import verify
+
+SMALL = ("--hidden-size", 8, "--embedding-size", 8, "--epochs", 2, "--batch-size", 8, "--threads", 1)
 
 
 def test_it_tells_what_was_found(ricorso, trained, text_file):
@@ -82,3 +88,69 @@ def test_help_has_an_example(ricorso):
     outcome = ricorso("inspect", "--help")
     assert "Example: ricorso inspect runs/my-book" in outcome.out
     assert "--unit" in outcome.out
+
+
+@pytest.fixture
+def labelled(ricorso, tmp_path):
+    """A classifier of words, trained on reviews.csv."""
+    rows = [f"{text.replace(',', '')},{label}\n" for text, label in zip(*reviews(), strict=True)]
+    (tmp_path / "reviews.csv").write_text("text,label\n" + "".join(rows), encoding="utf-8")
+    assert ricorso("train", "classify", "reviews.csv", *SMALL, "--out", "run").status == 0
+    return tmp_path / "run"
+
+
+def test_a_classifier(ricorso, labelled):
+    measured = "<h2>Labels of the examples kept for validation</h2>"
+    before = (labelled / "report.html").read_text(encoding="utf-8").partition(measured)[2].partition("<h2>Use it")[0]
+    assert len(before) > 1000
+    outcome = ricorso("inspect", "run")
+    assert (outcome.status, outcome.err) == (0, "")
+    for part in ("10 texts of reviews.csv", "Gradient, layer 1, backward: ", "1, forward", "the label '"):
+        assert part in outcome.out
+    page = (labelled / "report.html").read_text(encoding="utf-8")
+    assert page.partition(measured)[2].partition("<h2>Use it")[0] == before
+    assert page.count('<section class="inside">') == 1
+    assert "What units follow" not in page
+    assert "report.html" in verify(labelled)
+    assert ricorso("inspect", "run", "reviews.csv").status == 0
+    page = (labelled / "report.html").read_text(encoding="utf-8")
+    assert page.partition(measured)[2].partition("<h2>Use it")[0] == before
+    assert page.count('<section class="inside">') == 1
+
+
+def test_examples_without_labels_as_json(ricorso, labelled, tmp_path):
+    (tmp_path / "new.csv").write_text("text\nthe film was really dull\nand a fine story it was\n", encoding="utf-8")
+    told = json.loads(ricorso("inspect", "run", "new.csv", "--json", "--prompt", "a moving story").out)
+    assert told["data"] | {"path": None} == {
+        "path": None, "total": 2, "typical": 5, "read": 2, "steps": 11, "shortest": 5, "longest": 6,
+        "called": {"one": "text", "several": "texts", "step": "word"},
+    }  # fmt: skip
+    assert [layer["direction"] for layer in told["layers"]] == ["forward", "backward"]
+    assert [step["piece"] for step in told["saliency"]["steps"]] == ["a", "moving", "story"]
+    assert told["saliency"]["label"] in ("good", "bad")
+
+
+def test_mistakes_with_a_classifier(ricorso, labelled, tmp_path):
+    outcome = ricorso("inspect", "run", "--unit", 1)
+    assert outcome.status == 2
+    assert "text model" in outcome.err
+    (tmp_path / "reviews.csv").unlink()
+    outcome = ricorso("inspect", "run")
+    assert outcome.status == 1
+    assert "Name some: ricorso inspect RUN DATA" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_tagger(ricorso, tmp_path):
+    write_columns(tmp_path / "some.conll", sentences())
+    small = (*SMALL, "--character-size", 8, "--character-hidden", 8)
+    assert ricorso("train", "tag", "some.conll", *small, "--out", "run").status == 0
+    outcome = ricorso("inspect", "run")
+    assert (outcome.status, outcome.err) == (0, "")
+    for part in ("6 sentences of some.conll", "Gradient, layer 1, forward: ", "of which it is least sure"):
+        assert part in outcome.out
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "The step of which the model is least sure" in page
+    assert "F1" in page.partition("<h2>Sentences kept for validation</h2>")[2].partition("<h2>Use it")[0]
+    (tmp_path / "new.txt").write_text("Anna Smith visits New York .\n", encoding="utf-8")
+    assert json.loads(ricorso("inspect", "run", "new.txt", "--json").out)["data"]["longest"] == 6

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from ricorso import Cell, Recurrent
 from ricorso.equations import inputs, parameters, states
-from ricorso.insight.reach import Reach, half_life, reach
+from ricorso.insight.reach import Reach, half_life, reach, reach_direct
 from ricorso.insight.trace import Traced
 
 (p,), (h,), (a,) = inputs("p"), states("h"), parameters("a")
@@ -120,3 +120,49 @@ def test_a_cell_that_carries_more_than_its_output_shows_does_not_explode():
     assert Reach(1, [0.1, 2.0, 1.0], []).shares == [0.05, 1.0, 0.5]
     assert Reach(1, [0.001, 2.0, 0.0], []).arrives == 1
     assert Reach(1, [4.0, 2.0, 1.0], []).shares == [1.0, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
+def test_ragged_sequences_are_followed_from_the_end_that_each_direction_reads_last(reverse, monkeypatch):
+    """Against the layer itself, begun anew from the state that a step left."""
+    monkeypatch.setenv("RICORSO_PATH", "naive")
+    torch.manual_seed(3)
+    layer = Recurrent("gru", 3, HIDDEN, bidirectional=True, dtype=torch.float64)
+    x, lengths = torch.randn(STEPS, 2, 3, dtype=torch.float64), torch.tensor([12, 9])
+    found = Traced(layer)
+    output, _ = found(x, lengths=lengths)
+    half = slice(HIDDEN, None) if reverse else slice(0, HIDDEN)
+    ends = output[0] if reverse else output[lengths - 1, torch.arange(2)]
+    (curve,) = reach(found, ends[:, half].square().sum(-1), reverse)
+    assert curve.direction == ("backward" if reverse else "forward")
+    assert len(curve.together) == 9
+    expected = []
+    for n, length in enumerate(lengths.tolist()):
+        place = 4 if reverse else length - 1 - 4
+        state = layer(x[:length, n : n + 1])[0][place, :, half].detach().requires_grad_()
+        hx = torch.zeros(2, 1, HIDDEN, dtype=torch.float64)
+        hx = torch.cat([hx[:1], state[None]] if reverse else [state[None], hx[1:]])
+        rest = x[:place, n : n + 1] if reverse else x[place + 1 : length, n : n + 1]
+        last = layer(rest, hx)[0][0 if reverse else -1, :, half]
+        (gradient,) = torch.autograd.grad(last.square().sum(), state)
+        expected.append(gradient.norm().item())
+    assert curve.together[4] == pytest.approx(sum(expected) / 2)
+
+
+def test_what_reads_every_step_arrives_everywhere():
+    layer = Recurrent(LEAK, 3, HIDDEN, dtype=torch.float64)
+    with torch.no_grad():
+        layer.a_l0.fill_(0.0)
+    trace = Traced(layer)
+    output, _ = trace(torch.randn(6, 2, 3, dtype=torch.float64))
+    (direct,) = reach_direct(trace, output.mean(0).sum(-1))
+    assert direct == pytest.approx([math.sqrt(HIDDEN) / 6] * 6)
+    (carried,) = reach(trace, output[-1].sum(-1))
+    assert carried.together == pytest.approx([math.sqrt(HIDDEN), 0, 0, 0, 0, 0])
+
+
+def test_plain_data_name_the_direction_where_there_are_two():
+    assert "direction" not in Reach(1, [1.0], [1.0]).to_json()
+    told = Reach(1, [1.0], [1.0], "backward", [2.0]).to_json()
+    assert told["direction"] == "backward"
+    assert told["norms"]["with_direct_reading"] == [2.0]

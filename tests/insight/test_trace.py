@@ -78,10 +78,47 @@ def test_the_entry_is_what_each_symbol_brings_in():
     assert torch.equal(found.entry, x)
 
 
-@pytest.mark.parametrize("options", [{"bidirectional": True}, {"proj_size": 4}])
-def test_what_cannot_be_looked_into_is_refused(options):
-    with pytest.raises(UsageError, match="one direction"):
-        Traced(Recurrent("lstm", SYMBOLS, HIDDEN, **options))
+@pytest.mark.parametrize("cell", ["lstm", "gru", "elman_tanh", "lru", "mingru", "slstm"])
+@pytest.mark.parametrize("lengths", [None, [7, 1, 4]], ids=["whole", "ragged"])
+def test_both_directions_and_ragged_sequences(cell, lengths, monkeypatch):
+    monkeypatch.setenv("RICORSO_PATH", "naive")
+    layer = layer_of(cell, num_layers=2, bidirectional=True)
+    x = torch.randn(STEPS, BATCH, SYMBOLS, dtype=torch.float64)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    found = Traced(layer)
+    output, finals = found(x, lengths=lengths)
+    expected, last = layer(x, lengths=lengths)
+    torch.testing.assert_close(output, expected)
+    for one, other in zip(states_of(finals), states_of(last), strict=True):
+        torch.testing.assert_close(one, other)
+    assert [(trace.number, trace.reverse) for trace in found.layers] == [(1, False), (1, True), (2, False), (2, True)]
+
+
+@pytest.mark.parametrize("lengths", [None, [7, 1, 4]], ids=["whole", "ragged"])
+def test_steps_side_by_side_in_both_directions(lengths):
+    found = Traced(layer_of("lstm", bidirectional=True))
+    found(
+        torch.randn(STEPS, BATCH, SYMBOLS, dtype=torch.float64),
+        lengths=None if lengths is None else torch.tensor(lengths),
+    )
+    for trace in found.layers:
+        step = trace.steps()
+        for n, state in enumerate(trace.cell.states):
+            after = trace.after(n) if lengths is None else trace.after(n)[trace.inside][:, None]
+            torch.testing.assert_close(step.tensor(trace.cell.update[state]), after)
+            assert lengths is None or len(after) == sum(lengths)
+
+
+def test_tokens_in_both_directions(monkeypatch):
+    monkeypatch.setenv("RICORSO_PATH", "naive")
+    layer = layer_of("gru", bidirectional=True)
+    ids = torch.randint(SYMBOLS, (STEPS, BATCH))
+    torch.testing.assert_close(Traced(layer)(ids)[0], layer(ids)[0])
+
+
+def test_what_cannot_be_looked_into_is_refused():
+    with pytest.raises(UsageError, match="proj_size"):
+        Traced(Recurrent("lstm", SYMBOLS, HIDDEN, proj_size=4))
 
 
 def test_the_model_itself_stays_as_it_is(generator):

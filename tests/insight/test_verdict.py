@@ -68,3 +68,13 @@ def test_one_healthy_layer_is_enough():
     assert worst([vanishing, healthy]) == "healthy"
     assert worst([vanishing, vanishing]) == "vanishing"
     assert worst([healthy, exploding]) == "exploding"
+
+
+def test_whole_sequences_have_no_sequence_length_to_change():
+    whole = Setting("lstm", True, 64, 1.0, 8e-3, "half of the texts have 64 words or more", "What it means.")
+    vanishing, growing = judge(falling(0.5), whole), judge(falling(1.1), whole)
+    assert "where half of the texts have 64 words or more" in vanishing.why
+    assert vanishing.advice[-1] == "What it means."
+    assert "sequence_length" not in " ".join(vanishing.advice + growing.advice)
+    assert judge(falling(0.999, steps=9), whole).why.endswith("8 steps back, as far as it was followed.")
+    assert judge(falling(0.99), whole).advice == []

@@ -1,4 +1,4 @@
-"""`ricorso inspect RUN [TEXT]`: a look inside a model."""
+"""`ricorso inspect RUN [DATA]`: a look inside a model."""
 
 from pathlib import Path
 from shlex import quote
@@ -19,9 +19,14 @@ _STYLES = {"vanishing": "bold yellow", "healthy": "bold green", "exploding": "bo
 
 @click.command(epilog="Example: ricorso inspect runs/my-book another-chapter.txt --prompt 'It was a dark '")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("text", type=click.Path(path_type=Path), required=False)
-@click.option("--unit", metavar="N", type=click.IntRange(min=0), help="Show this unit of the top layer over the text.")
-@click.option("--prompt", help="Explain what the model expects after this text; left out, after a piece of TEXT.")
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--unit", metavar="N", type=click.IntRange(min=0), help="Of text models: show this unit of the top layer over DATA."
+)
+@click.option(
+    "--prompt",
+    help="Explain what the model expects after this text, or the label or a tag of it; left out, of a piece of DATA.",
+)
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
@@ -29,28 +34,36 @@ _STYLES = {"vanishing": "bold yellow", "healthy": "bold green", "exploding": "bo
     show_default=True,
     help="How many steps back the gradient is followed.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Where in a long text to look.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Where in a long text to look, or which example to explain.",
+)
 @json_option
 def inspect(
-    run: Path, text: Path | None, unit: int | None, prompt: str | None, steps: int, seed: int, as_json: bool
+    run: Path, data: Path | None, unit: int | None, prompt: str | None, steps: int, seed: int, as_json: bool
 ) -> None:
-    """Look into the model in the folder RUN while it reads TEXT (`-` reads standard input).
+    """Look into the model in the folder RUN while it reads DATA (`-` reads standard input).
 
     How far back its gradient reaches, what its gates do, what single units follow, what a prediction came from and
-    where the time of a training step goes. The pictures are added to report.html in RUN. Without TEXT it reads what the
-    run kept for validation.
+    where the time of a training step goes. The pictures are added to report.html in RUN. DATA is a text for a text
+    model; for a classifier or a tagger it is what `ricorso predict` takes. Without DATA the model reads what the run
+    kept for validation.
     """
     from ricorso.insight.inside import section
     from ricorso.insight.inspection import inspect as look
     from ricorso.insight.report import write_report
     from ricorso.tasks import load
 
-    model = load(run, "generate")
-    found = look(model, text, steps=steps, unit=unit, prompt=prompt, seed=seed)
+    model = load(run)
+    found = look(model, data, steps=steps, unit=unit, prompt=prompt, seed=seed)
     meanings = {name: field.description or "" for name, field in type(model.config_).model_fields.items()}
     report: Path | None = None
     try:
-        report = write_report(run, meanings, section(found))
+        made = None if found.examples is None else _made(run, model.task)
+        report = write_report(run, meanings, section(found), made)
     except OSError as error:
         # what was found can be told without a page
         click.echo(f"The report could not be written to '{run}' ({error.strerror}); the run is as it was.", err=True)
@@ -61,30 +74,54 @@ def inspect(
 
     _tell(found, Console(highlight=False, soft_wrap=True))
     if report:
-        click.echo(f"\nPictures, and the text coloured by units: {quote(str(report))}")
+        what = "Pictures" if found.examples else "Pictures, and the text coloured by units"
+        click.echo(f"\n{what}: {quote(str(report))}")
+
+
+def _made(run: Path, task: str) -> str | None:
+    """What the report says already of what the model made: it was measured when the training ended."""
+    from ricorso.bundle import REPORT
+    from ricorso.insight.subject import SUBJECTS
+
+    page = (run / REPORT).read_text(encoding="utf-8") if (run / REPORT).is_file() else ""
+    _, begins, rest = page.partition(f"<h2>{SUBJECTS[task].made}</h2>\n")
+    own, ends, _ = rest.partition("\n\n<h2>Use it</h2>")
+    return own if begins and ends else None
 
 
 def _tell(found: "Inspection", console: "Console") -> None:
     from rich.text import Text
 
-    path, layers = found.text["path"], len(found.reach)
-    source = Path(path).name if path else "a text"
-    console.print(f"{found.cell} reading {found.text['symbols']:,} symbols of {source}\n", markup=False)
-    for reach, verdict in zip(found.reach, found.verdicts, strict=True):
-        name = "Gradient" if layers == 1 else f"Gradient, layer {reach.layer}"
+    console.print(f"{found.cell} reading {found.read}\n", markup=False)
+    for reach, verdict, advice in zip(found.reach, found.verdicts, found.advice, strict=True):
+        name = "Gradient" if len(found.reach) == 1 else f"Gradient, layer {reach.place}"
         console.print(Text(f"{name}: ").append(verdict.name, _STYLES[verdict.name]).append(f". {verdict.why}"))
-        for line in verdict.advice:
+        for line in advice:
             console.print(f"  - {line}", markup=False)
     for table in (_gates(found), _memory(found), _followers(found), _profile(found)):
         if table.row_count:
             console.print()
             console.print(table)
-    saliency = found.saliency
-    tail = "".join(saliency.pieces)[-30:]
-    console.print(f"\nAfter {tail!r} it gives {saliency.next!r} {saliency.probability:.1%}.", markup=False)
-    strongest = sorted(zip(map(abs, saliency.share), range(len(saliency.share)), strict=True), reverse=True)[:5]
-    told = ", ".join(f"{saliency.pieces[n]!r} {len(saliency.pieces) - 1 - n} back" for _, n in strongest)
-    console.print(f"What counted most: {told}.", markup=False)
+    console.print(f"\n{_explained(found)}", markup=False)
+
+
+def _explained(found: "Inspection") -> str:
+    """A prediction, and what counted most for it."""
+    saliency, pieces = found.saliency, found.saliency.pieces
+    ranked = sorted(zip(map(abs, saliency.share), range(len(pieces)), strict=True), reverse=True)[:5]
+    if found.examples is None:
+        tail = "".join(pieces)[-30:]
+        told = ", ".join(f"{pieces[n]!r} {len(pieces) - 1 - n} back" for _, n in ranked)
+        return f"After {tail!r} it gives {saliency.next!r} {saliency.probability:.1%}.\nWhat counted most: {told}."
+    of = f"this {found.examples.one}" if saliency.step is None else repr(pieces[saliency.step])
+    least = "" if saliency.step is None else ", of which it is least sure,"
+    steps = "" if found.examples.step == "step" else (" " if found.examples.step == "word" else "").join(pieces)
+    shown = f"{steps[:200]}\n" if steps else ""
+    told = ", ".join(f"{pieces[n]!r} ({'for' if saliency.share[n] > 0 else 'against'})" for _, n in ranked)
+    given = (
+        f"It gives {of}{least} the {saliency.kind} {saliency.next!r} with a probability of {saliency.probability:.1%}."
+    )
+    return f"{shown}{given}\nWhat counted most: {told}."
 
 
 def _table(title: str, *columns: str) -> "Table":
@@ -101,7 +138,7 @@ def _gates(found: "Inspection") -> "Table":
     table = _table("Gates, and how often they are saturated", "activation", "layer", "mean", "low", "high")
     for gates in found.gates:
         for a in gates.activations:
-            table.add_row(a.name, str(gates.layer), f"{a.mean:.2f}", f"{a.low:.0%}", f"{a.high:.0%}")
+            table.add_row(a.name, gates.place, f"{a.mean:.2f}", f"{a.low:.0%}", f"{a.high:.0%}")
     return table
 
 
@@ -111,10 +148,10 @@ def _memory(found: "Inspection") -> "Table":
         for state, values in gates.time_constants.items():
             median = sorted(values)[len(values) // 2]
             told = f"{median:.1f} steps, longest {max(values):.0f}"
-            table.add_row(f"units keep {state} for (median)", str(gates.layer), told)
+            table.add_row(f"units keep {state} for (median)", gates.place, told)
         for gate, radius in gates.spectral_radius.items():
-            table.add_row(f"spectral radius, {gate}", str(gates.layer), f"{radius:.2f}")
-        table.add_row("dead units", str(gates.layer), f"{len(gates.dead)} of {gates.units}")
+            table.add_row(f"spectral radius, {gate}", gates.place, f"{radius:.2f}")
+        table.add_row("dead units", gates.place, f"{len(gates.dead)} of {gates.units}")
     return table
 
 

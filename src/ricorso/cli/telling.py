@@ -89,6 +89,7 @@ def _classify_steps(run: Path) -> Steps:
         (f"ricorso predict {folder} FILE", "label other examples"),
         (f"ricorso predict {folder} FILE --explain", "and see which words mattered"),
         (f"ricorso evaluate {folder} FILE", "measure it on other labelled examples"),
+        (f"ricorso inspect {folder}", "look inside it"),
     ]
 
 
@@ -148,6 +149,7 @@ def _tag_steps(run: Path) -> Steps:
         (f"ricorso predict {folder} FILE", "tag other sentences or series"),
         (f"ricorso predict {folder} FILE --page tagged.html", "and mark them on a page"),
         (f"ricorso evaluate {folder} FILE", "measure it on other tagged data"),
+        (f"ricorso inspect {folder}", "look inside it"),
     ]
 
 

@@ -14,6 +14,7 @@ from ricorso.engine.naive import Step
 from ricorso.equations import Cell
 from ricorso.equations.symbols import relu, sigmoid
 from ricorso.insight.keep import loops, time_constants
+from ricorso.insight.reach import place
 from ricorso.insight.trace import LayerTrace
 
 LOW, HIGH = 0.1, 0.9
@@ -43,7 +44,8 @@ class Activation:
 class Gates:
     """What the gates of one layer do. dead: units whose output never changes.
 
-    time_constants: by state, for each unit, in steps. spectral_radius: of each recurrent matrix, by gate.
+    direction: "forward" or "backward" where there are both. time_constants: by state, for each unit, in steps.
+    spectral_radius: of each recurrent matrix, by gate.
     """
 
     layer: int
@@ -52,6 +54,12 @@ class Gates:
     dead: list[int]
     time_constants: dict[str, list[float]]
     spectral_radius: dict[str, float]
+    direction: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The layer, and the direction where there are two."""
+        return place(self.layer, self.direction)
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain data; an infinite time constant is None."""
@@ -59,11 +67,14 @@ class Gates:
             name: [value if math.isfinite(value) else None for value in values]
             for name, values in self.time_constants.items()
         }
-        return asdict(self) | {"time_constants": constants}
+        told = asdict(self) | {"time_constants": constants}
+        if self.direction is None:
+            del told["direction"]
+        return told
 
 
-def gates(trace: LayerTrace, layer: int) -> Gates:
-    """Look at the gates of one layer over the text that was traced."""
+def gates(trace: LayerTrace, layer: int, direction: str | None = None) -> Gates:
+    """Look at the gates of one layer, in one direction, over what was traced."""
     step = trace.steps()
     output = step.value(trace.cell.states[0].new.name).flatten(0, 1)
     still = (output.amax(0) - output.amin(0)) < STILL
@@ -74,6 +85,7 @@ def gates(trace: LayerTrace, layer: int) -> Gates:
         still.nonzero().flatten().tolist(),
         {loop.name: time_constants(loop.kept(step)).tolist() for loop in loops(trace.cell)},
         {gate.name: spectral_radius(step, n) for n, gate in enumerate(trace.cell.product_gates)},
+        direction,
     )
 
 

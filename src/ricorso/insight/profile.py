@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.profiler import record_function
 
 from ricorso.data.batches import Streams
 from ricorso.tasks.generate.config import GenerateConfig
 from ricorso.tasks.generate.model import TextModel
 from ricorso.training.checkpoint import State
+from ricorso.training.loop import Work
 from ricorso.training.optimiser import clip, gradient_norm, optimiser
+from ricorso.training.settings import TrainingSettings
 
 WARM_UP, MEASURED = 2, 6
 KERNELS, PRODUCTS, DATA, OPTIMISER, REST = (
@@ -55,24 +57,51 @@ class Profile:
 
 
 def profile(model: TextModel, ids: NDArray[np.integer], config: GenerateConfig, seed: int = 0) -> Profile:
-    """Train a copy of a model for a few steps as its config says, and see where the time goes."""
+    """Train a copy of a text model for a few steps as its config says, and see where the time goes."""
     assert config.batch_size is not None
     assert config.sequence_length is not None
     streams = Streams(ids, config.batch_size, min(config.sequence_length, len(ids) - 1), seed)
+    copied = deepcopy(model).train()
+
+    def batch(number: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = map(torch.from_numpy, streams.batch(0, number % streams.steps_per_epoch))
+        return inputs, targets
+
+    steps = _steps(copied, batch, lambda read, state: copied.training_loss(read[0], read[1], state), config)
+    return Profile(*_measured(steps, seed), streams.batch_size, streams.sequence_length)
+
+
+def profile_work(model: nn.Module, work: Callable[[nn.Module], Work], config: TrainingSettings, seed: int) -> Profile:
+    """The same of any task, whose training of a model `work` makes; sequences are as long as they are on average."""
+    training = work(deepcopy(model).train())
+
+    def batch(number: int) -> Any:
+        return training.batch(*divmod(number, training.batches_per_epoch), slice(None))
+
+    steps = _steps(training.model, batch, training.loss, config)
+    return Profile(*_measured(steps, seed), training.examples, round(training.symbols_per_batch / training.examples))
+
+
+def _measured(steps: Iterator[None], seed: int) -> tuple[dict[str, float], float]:
+    """Shares of the time of training steps, and the milliseconds of one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        step = _steps(deepcopy(model).train(), streams, config)
         for _ in range(WARM_UP):
-            next(step)
+            next(steps)
         with _quiet(), torch.autograd.profiler.profile(use_kineto=False) as recorded:
             began = time.perf_counter()
             for _ in range(MEASURED):
-                next(step)
+                next(steps)
             seconds = time.perf_counter() - began
-    return Profile(_shares(recorded), 1000 * seconds / MEASURED, streams.batch_size, streams.sequence_length)
+    return _shares(recorded), 1000 * seconds / MEASURED
 
 
-def _steps(model: TextModel, streams: Streams, config: GenerateConfig) -> Iterator[None]:
+def _steps(
+    model: nn.Module,
+    batch: Callable[[int], Any],
+    loss_of: Callable[[Any, State], tuple[Tensor, State]],
+    config: TrainingSettings,
+) -> Iterator[None]:
     parameters = [p for p in model.parameters() if p.requires_grad]
     # it starts with a learning rate of zero: what is measured does not depend on where the weights go
     stepping = optimiser(model, config.optimiser, config.weight_decay, config.momentum)
@@ -81,9 +110,9 @@ def _steps(model: TextModel, streams: Streams, config: GenerateConfig) -> Iterat
     for number in count():
         with _section("inspect: step"):
             with _section("inspect: data"):
-                inputs, targets = map(torch.from_numpy, streams.batch(0, number % streams.steps_per_epoch))
+                read = batch(number)
             with half:
-                loss, state = model.training_loss(inputs, targets, state)
+                loss, state = loss_of(read, state)
             stepping.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             with _section("inspect: optimiser"):

@@ -69,6 +69,7 @@ SUBJECTS = {
         commands=lambda run: [
             f"ricorso predict {quote(run)} others.csv --out labels.csv",
             f"ricorso evaluate {quote(run)} others.csv",
+            f"ricorso inspect {quote(run)}",
         ],
         code=lambda run: f"import ricorso\n\nclassifier = ricorso.load({run!r})\nprint(classifier.predict(['a text']))",
         nats=False,
@@ -92,6 +93,7 @@ SUBJECTS = {
         commands=lambda run: [
             f"ricorso predict {quote(run)} text.txt --page tagged.html",
             f"ricorso evaluate {quote(run)} others.conll",
+            f"ricorso inspect {quote(run)}",
         ],
         code=lambda run: f"import ricorso\n\ntagger = ricorso.load({run!r})\nprint(tagger.predict(['a text']))",
         nats=False,

@@ -29,13 +29,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Setting:
-    """How the model was trained, as far as the advice depends on it. keeps: whether units keep a state on their own."""
+    """How the model was trained, as far as the advice depends on it. keeps: whether units keep a state on their own.
+
+    whole: what is read whole, as "half of the texts have 23 words or more", sequence_length being these; empty where
+    a text is read in pieces of sequence_length. beyond: what it means there that the gradient does not reach far.
+    """
 
     cell: str
     keeps: bool
     sequence_length: int
     clip: float
     learning_rate: float
+    whole: str = ""
+    beyond: str = ""
 
 
 def judge(reach: Reach, setting: Setting, gates: Gates | None = None) -> Verdict:
@@ -45,15 +51,17 @@ def judge(reach: Reach, setting: Setting, gates: Gates | None = None) -> Verdict
     largest = max(shares) if all(math.isfinite(share) for share in shares) else math.inf
     half = reach.half_life
     halves = "does not shrink" if half is None else f"halves every {half:.1f} steps"
-    came = f"a hundredth of it still arrives from {_steps(reach.arrives)} back"
+    as_far = ", as far as it was followed" if setting.whole and reach.arrives == len(shares) - 1 else ""
+    came = f"a hundredth of it still arrives from {_steps(reach.arrives)} back{as_far}"
     if largest > GROWS:
         times = "without bounds" if math.isinf(largest) else f"to {largest:,.0f} times its size"
         return Verdict("exploding", f"The gradient grows {times} on its way back.", _against_growth(setting))
     if reach.arrives < LEAST_SHARE * looked:
-        why = f"The gradient {halves}; {came}, where training looks back {setting.sequence_length}."
+        where = setting.whole or f"training looks back {setting.sequence_length}"
+        why = f"The gradient {halves}; {came}, where {where}."
         return Verdict("vanishing", why, _against_vanishing(reach, setting, gates))
     advice = []
-    if reach.arrives >= min(setting.sequence_length, len(shares) - 1):
+    if not setting.whole and reach.arrives >= min(setting.sequence_length, len(shares) - 1):
         advice.append(
             f"It arrives from as far as training looks: a sequence_length above {setting.sequence_length} may teach "
             f"longer dependencies."
@@ -82,7 +90,8 @@ def _against_growth(setting: Setting) -> list[str]:
         advice.append(
             "cell: one with gates, lstm or gru, holds its state without a matrix that multiplies it each step."
         )
-    advice.append(f"sequence_length: a shorter one than {setting.sequence_length} cuts the growth off.")
+    if not setting.whole:
+        advice.append(f"sequence_length: a shorter one than {setting.sequence_length} cuts the growth off.")
     return advice
 
 
@@ -100,6 +109,8 @@ def _against_vanishing(reach: Reach, setting: Setting, gates: Gates | None) -> l
                     f"{activation.name} is saturated at {share:.0%} of the steps and lets little gradient through: a "
                     f"lower learning_rate (it is {setting.learning_rate:g}) or more weight_decay."
                 )
+    if setting.whole:
+        return [*advice, setting.beyond]
     advice.append(
         f"sequence_length: of its {setting.sequence_length} steps those beyond {max(reach.arrives, 1)} teach next to "
         f"nothing as the model is now; while that is so, a shorter one is faster and loses nothing."
