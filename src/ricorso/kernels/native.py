@@ -31,7 +31,9 @@ def load(
     whole = ctypes.CFUNCTYPE(None, ctypes.POINTER(block))
     part = ctypes.CFUNCTYPE(None, ctypes.POINTER(block), ctypes.c_int64, ctypes.c_int64)
     empty = llvm.parse_assembly(f'target triple = "{machine.triple}"')
-    engine = llvm.create_mcjit_compiler(empty, target_machine(machine))
+    # llvmlite's memory manager puts code and constants side by side: LLVM's own may put them more than 2 GB apart in a
+    # process that holds much memory, and then ends the process
+    engine = llvm.create_mcjit_compiler(empty, target_machine(machine), use_lmm=True)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Loaded(
