@@ -19,7 +19,7 @@ from problem import (
 )
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import fast, inference, naive, projection, segments, sharing
+from ricorso.engine import fast, inference, naive, products, projection, segments, sharing, team
 from ricorso.engine.operator import Run, forward, forward_operator, register
 from ricorso.engine.path import multiplies_bfloat16
 from ricorso.equations.transform import layer_normalised, recurrent_dropout, zoneout
@@ -137,9 +137,9 @@ def test_any_dense_cell_takes_heads(name, heads, monkeypatch):
 @pytest.mark.parametrize("plan", ["rows", "units"])
 def test_threads_of_python_do_when_there_is_no_openmp(cell, plan, monkeypatch):
     use_plan(monkeypatch, plan)
-    for place in (fast, inference, projection):
+    for place in (fast, inference, products, projection):
         monkeypatch.setattr(place, "torch_team", Team)
-    monkeypatch.setattr(projection, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(team, "WORTH_SHARING", 0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     call = problem(cell, (4, 5, 3, 100), torch.float64, bias=False)
     assert_close(results(compiled(cell), call), oracle(cell, call), 1e-11)

@@ -5,7 +5,7 @@ import torch
 from problem import kernel_cell, problem
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import products, projection
+from ricorso.engine import products, team
 from ricorso.engine.arguments import kernels_for
 from ricorso.engine.projection import Projection
 
@@ -16,7 +16,7 @@ CELLS = {name: kernel_cell(cell) for name, cell in CATALOGUE.items() if cell.inp
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("name", CELLS)
 def test_columns_are_those_of_a_product(name, threads, dtype, monkeypatch):
-    monkeypatch.setattr(projection, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(team, "WORTH_SHARING", 0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     cell = CELLS[name]
     for sizes in ((1, 1, 1, 8), (4, 5, 3, 8), (3, 7, 130, 8)):

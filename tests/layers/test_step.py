@@ -5,7 +5,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from ricorso.cells import CATALOGUE
-from ricorso.engine import single_kernels
+from ricorso.engine import team
 from ricorso.engine.single_kernels import pieces
 from ricorso.errors import ShapeError, UsageError
 from ricorso.layers import Recurrent
@@ -329,7 +329,7 @@ def test_wrong_construction_is_named(make, message):
 
 @pytest.mark.usefixtures("kernels")
 def test_threads_share_what_is_large(monkeypatch):
-    monkeypatch.setattr(single_kernels, "_WORTH_SHARING", 1)
+    monkeypatch.setattr(team, "WORTH_SHARING", 1)
     layer, theirs = pair(GRUCell, torch.nn.GRUCell, 100, 100)
     xs, threads = torch.randn(3, 7, 100, requires_grad=True), torch.get_num_threads()
     try:

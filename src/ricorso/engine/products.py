@@ -8,15 +8,15 @@ from torch import Tensor
 
 from ricorso.engine.call import DTYPES, Call
 from ricorso.engine.ragged import rows_before, states_before
-from ricorso.engine.team import torch_team
+from ricorso.engine.team import threads_for, torch_team
 from ricorso.equations.cell import Cell
 from ricorso.kernels import available
 
 # Below so many multiplications finding a kernel takes oneDNN longer than it gains.
 _WORTH_FINDING = 3_000_000
-# Up to so many multiplications the kernels that read both matrices where they are win over both; from so many on a
-# second thread is woken; so many numbers are summed at a time: what they are multiplied with then stays in the cache.
-_FEW_MULTIPLICATIONS, _WORTH_SHARING, _SUMMED_AT_ONCE = 500_000_000, 1_000_000, 512
+# Up to so many multiplications the kernels that read both matrices where they are win over both. So many numbers are
+# summed at a time: what they are multiplied with then stays in the cache.
+_FEW_MULTIPLICATIONS, _SUMMED_AT_ONCE = 500_000_000, 512
 # Rows of a ragged batch whose earlier states are put together at a time.
 _ROWS_AT_ONCE = 8192
 
@@ -67,7 +67,7 @@ def _product(a: Tensor, b: Tensor, result: Tensor, add: bool) -> None:
     from ricorso.kernels.dense import dense
 
     (rows, depth), units, kernels = a.shape, b.shape[1], dense(DTYPES[a.dtype])
-    threads = torch.get_num_threads() if rows * depth * units >= _WORTH_SHARING else 1
+    threads = threads_for(rows * depth * units)
     for begin in range(0, depth, _SUMMED_AT_ONCE):
         kernels.run(
             "mix",

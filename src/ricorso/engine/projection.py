@@ -5,14 +5,13 @@ from torch import Tensor
 
 from ricorso.engine import products
 from ricorso.engine.call import Call
-from ricorso.engine.team import torch_team
+from ricorso.engine.team import threads_for, torch_team
 from ricorso.equations.cell import Cell
 from ricorso.kernels.arguments import INDEX, Block, block
 from ricorso.kernels.compiled import Compiled
 
-# Elements to be packed, and multiplications: fewer are done before a second thread has begun.
+# Elements of a weight; fewer are packed before a second thread has begun.
 _WORTH_SHARING_PACKING = 100_000
-_WORTH_SHARING = 1_000_000
 _THREADS, _BATCH, _COLUMNS, _INPUTS = (INDEX[name] for name in ("threads", "batch", "columns", "inputs"))
 
 
@@ -55,9 +54,9 @@ class Projection:
         """The input parts of every row, (time, batch, input gates * hidden_size); rows for a ragged batch."""
         inputs, rows = call.inputs.contiguous(), call.rows
         found = inputs.new_empty(*inputs.shape[:-1], self._width)
-        shared = rows * self._width * self._depth >= _WORTH_SHARING
+        threads = threads_for(rows * self._width * self._depth)
         arguments = Block.from_buffer_copy(self._template)
-        arguments[_THREADS] = min(torch.get_num_threads(), self._kernels.shape.projection.count) if shared else 1
+        arguments[_THREADS] = min(threads, self._kernels.shape.projection.count)
         arguments[_BATCH], arguments[_COLUMNS] = rows, found.data_ptr()
         arguments[_INPUTS] = inputs.data_ptr()
         self._kernels.run_block("project", torch_team(), arguments)

@@ -9,15 +9,12 @@ from torch import Tensor
 from ricorso.engine import sharing
 from ricorso.engine.call import DTYPES
 from ricorso.engine.single import Weights
-from ricorso.engine.team import torch_team
+from ricorso.engine.team import threads_for, torch_team
 from ricorso.equations.cell import Cell
 from ricorso.equations.given import given, spans
 from ricorso.kernels.arguments import INDEX, NAMES, Block, block
 from ricorso.kernels.compiled import compiled
 from ricorso.kernels.dense import dense
-
-# Below so many multiplications a second thread is not worth waking.
-_WORTH_SHARING = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ class Kernels:
         if temporaries:
             working = columns.new_empty(temporaries * batch * self.hidden)
             arguments[INDEX["temporaries"]] = working.data_ptr()
-        if batch * self.width * 20 >= _WORTH_SHARING and torch.get_num_threads() > 1:
+        if threads_for(batch * self.width * 20) > 1:
             chosen = sharing.plan(self.compiled, self._directions[name], 1, batch)
             self.compiled.run(name, torch_team(), dict(zip(NAMES, arguments, strict=True)) | chosen)
         else:
@@ -164,7 +161,7 @@ class Kernels:
 
 def _threads(rows: int, units: int, depth: int) -> int:
     # a single row reads as much memory as four
-    return torch.get_num_threads() if max(rows, 4) * units * depth >= _WORTH_SHARING else 1
+    return threads_for(max(rows, 4) * units * depth)
 
 
 @lru_cache(maxsize=256)

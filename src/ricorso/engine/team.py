@@ -9,6 +9,9 @@ import torch
 
 from ricorso.kernels.team import Team, openmp_team
 
+# With fewer multiplications a product is over before a second thread has begun.
+WORTH_SHARING = 1_000_000
+
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
@@ -19,6 +22,11 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def threads_for(multiplications: int) -> int:
+    """How many threads share a product."""
+    return torch.get_num_threads() if multiplications >= WORTH_SHARING else 1
 
 
 @cache

@@ -139,11 +139,15 @@ class TrainingSettings(BaseModel):
             return self.model_copy(update={"minutes": DEFAULT_MINUTES})
         return self
 
-    def for_size(self, examples: int) -> Self:
-        """The settings with the budget decided by the number of examples, where none was given."""
-        if self.minutes is not None or self.epochs is not None or self.passes is None:
+    def for_size(self, examples: int, passes: Passes | None = None, length: float | None = None) -> Self:
+        """The settings with the budget decided by the number of examples, where none was given.
+
+        passes: others than the task's; length: how many symbols an example has, where that is known.
+        """
+        passes = passes or self.passes
+        if self.minutes is not None or self.epochs is not None or passes is None:
             return self
-        epochs = self.passes.epochs(-(-examples // self.batch_size))
+        epochs = passes.epochs(-(-examples // self.batch_size), length)
         return self.model_copy(update={"epochs": epochs, "minutes": DEFAULT_MINUTES})
 
 

@@ -15,7 +15,6 @@ from ricorso.errors import UsageError
 from ricorso.tasks.classify.coding import Coding, Steps, chosen_level, mean_length
 from ricorso.tasks.classify.config import CHOSEN, MORE_PASSES, PASSES, ClassifyConfig
 from ricorso.tasks.start import LanguageModel
-from ricorso.training.settings import DEFAULT_MINUTES
 
 _MANY_WORDS = 50_000
 
@@ -113,7 +112,4 @@ def chosen(examples: Examples, config: ClassifyConfig) -> tuple[ClassifyConfig, 
     for name, value in CHOSEN[kind].items():
         if getattr(config, name) is None:
             update[name] = value
-    if config.epochs is None and config.minutes is None:
-        batches = -(-len(examples.inputs) // config.batch_size)
-        update |= {"epochs": passes.epochs(batches, length), "minutes": DEFAULT_MINUTES}
-    return config.model_copy(update=update), told
+    return config.model_copy(update=update).for_size(len(examples.inputs), passes, length), told
