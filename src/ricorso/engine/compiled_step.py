@@ -49,8 +49,8 @@ class CompiledLayer:
         table = packed_ih = None
         if ids is None:
             packed_ih = _aligned(kernels.packed_input_size(weight_ih.shape[1]), dtype)
-            values = {"weight": weight_ih.ctypes.data, "packed": packed_ih.ctypes.data, "depth": weight_ih.shape[1]}
-            kernels.run("pack_input", ALONE, values)
+            values = {"weight": weight_ih.ctypes.data, "packed_input": packed_ih.ctypes.data}
+            kernels.run("pack_input", ALONE, {**values, "depth": weight_ih.shape[1]})
         else:
             table = np.ascontiguousarray(weight_ih.T + bias)
         parameters = np.zeros(0, dtype) if weights.parameters is None else np.ascontiguousarray(weights.parameters)
@@ -70,28 +70,32 @@ class CompiledLayer:
             columns, packed, packed_ih, table, bias, recurrent_bias, below, ids, signals, temporaries,
             parameters,
         )  # fmt: skip
+        along = packed_ih is not None and shape.takes_input_along
         self._projections: list[Arguments] = []
         self._steps: list[Arguments] = []
         self.calls: list[list[Prepared]] = []
         for parity in (0, 1):
             calls: list[Prepared] = []
+            features: dict[str, int] = {}
             if packed_ih is not None:
-                project = {
-                    **common,
+                features = {
                     "inputs": below[parity].ctypes.data,
                     "input_stride": weight_ih.shape[1],
                     "input_size": weight_ih.shape[1],
                     "bias": bias.ctypes.data,
-                    "packed": packed_ih.ctypes.data,
+                    "packed_input": packed_ih.ctypes.data,
                 }
-                self._projections.append(block(project))
-                calls.append((kernels.kernel("project"), self._projections[parity]))
+                if not along:
+                    self._projections.append(block({**common, **features}))
+                    calls.append((kernels.kernel("project"), self._projections[parity]))
             elif not cell.product_gates:
                 calls.append((self._gather, (table, ids, columns)))
             before, after = self.states[parity], self.states[1 - parity]
             step = {
                 **common,
+                **features,
                 "steps": 1,
+                "mirrored": parity,
                 "token_ids": 0 if ids is None or not cell.product_gates else ids.ctypes.data,
                 "token_table": 0 if table is None else table.ctypes.data,
                 "recurrent_bias": recurrent_bias.ctypes.data,
@@ -108,7 +112,7 @@ class CompiledLayer:
             self._steps.append(block(step))
             if self._threads > 1 and self._shares > 1:
                 calls.append((_forget_arrivals, self._steps[parity]))
-            calls.append((kernels.kernel("infer"), self._steps[parity]))
+            calls.append((kernels.kernel("step" if along else "infer"), self._steps[parity]))
             self.calls.append(calls)
         self.resize(batch)
 

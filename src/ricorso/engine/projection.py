@@ -38,7 +38,7 @@ class Projection:
             "threads": threads_to_pack(weight),
             "weight": weight.data_ptr(),
             "depth": weight.shape[1],
-            "packed": self._packed.data_ptr(),
+            "packed_input": self._packed.data_ptr(),
         }
         kernels.run("pack_input", torch_team(), values)
         self._depth = weight.shape[1]
@@ -46,7 +46,7 @@ class Projection:
             "input_stride": self._depth,
             "input_size": self._depth,
             "bias": self._bias.data_ptr(),
-            "packed": self._packed.data_ptr(),
+            "packed_input": self._packed.data_ptr(),
         }
         self._template = block({**values, **torch_team().arguments})
 

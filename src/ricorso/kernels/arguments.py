@@ -31,10 +31,12 @@ NAMES = (
     "signals",  # (signals, rows)
     "seed",  # of the random numbers
     "first_step",  # the number of step 0, for the random numbers
+    "mirrored",  # 1: weights are gone through from their end in even steps, 0: in odd ones
     "temporaries",  # (temporaries, batch, hidden) working memory
     "weight",  # stored (gates * hidden, depth) R, or W to be packed, as torch keeps it
     "depth",  # columns of the W that is to be packed
     "packed",  # stored R as this kernel wants it
+    "packed_input",  # stored W as this kernel wants it
     "output",  # stored (rows, output_stride) the first state
     "output_stride",
     "initial",  # stored (batch, hidden) output before the first step

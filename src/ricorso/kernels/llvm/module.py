@@ -19,6 +19,9 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "pack": ("pack_inference",),
         "infer": ("steps_inference",),
     },
+    "stream": {
+        "step": ("steps_stream",),
+    },
     "projection": {
         "pack_input": ("pack_input",),
         "project": ("project",),
@@ -41,6 +44,8 @@ def compile_object(shape: Shape, name: str) -> bytes:
     if "pack_inference" in wanted:
         emit_pack(module, "pack_inference", shape, shape.inference)
         emit_steps(module, "steps_inference", shape, shape.inference, backward=False)
+    if "steps_stream" in wanted:
+        emit_steps(module, "steps_stream", shape, shape.inference, backward=False, projecting=True)
     if "pack_backward" in wanted:
         emit_pack(module, "pack_backward", shape, shape.backward)
         emit_steps(module, "steps_backward", shape, shape.backward, backward=True)

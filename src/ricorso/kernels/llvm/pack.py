@@ -31,7 +31,7 @@ def emit_pack_input(module: ir.Module, shape: Shape) -> None:
         def each(super_block: Value, _: list[Value]) -> list[Value]:
             v = shape.vectors(b)
             words = b.mul(depth, I64(tile.covered * len(shape.cell.input_gates)))
-            target = v.word_address(a.pointer("packed"), b.mul(super_block, words))
+            target = v.word_address(a.pointer("packed_input"), b.mul(super_block, words))
             _transposing(b, a, shape, tile, list(range(len(shape.cell.input_gates))), super_block, target, depth)
             return []
 

@@ -92,6 +92,15 @@ class Shape:
         """The tile of the input projection."""
         return choose_tile(self.host, self.hidden, 1, len(self.cell.input_gates), self.lanes)
 
+    @property
+    def takes_input_along(self) -> bool:
+        """Whether a step can project its input super-block by super-block, with the first products."""
+        tiles = self.inference.tiles
+        first = tiles[0] if tiles else None
+        if first is None or self.heads > 1:
+            return False
+        return first.covered % self.projection.covered == 0 and self.projection.rows >= first.rows
+
     def vectors(self, b: ir.IRBuilder) -> Vectors:
         return Vectors(b, self.dtype, self.lanes)
 

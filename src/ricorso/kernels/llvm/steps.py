@@ -10,6 +10,7 @@ from llvmlite import ir
 
 from ricorso.kernels.llvm.control import Arguments, Rows, Span, barrier, divide, emit_part, loop
 from ricorso.kernels.llvm.frame import Frame
+from ricorso.kernels.llvm.project import project_rows
 from ricorso.kernels.llvm.shape import Direction, PackedGroup, Shape
 from ricorso.kernels.llvm.tile import Tile, over_rows, product
 from ricorso.kernels.llvm.vector import I64, POINTER, Value
@@ -21,8 +22,13 @@ SIDE_BY_SIDE = 2
 NEAREST_CACHE = 64 * 1024
 
 
-def emit_steps(module: ir.Module, name: str, shape: Shape, direction: Direction, backward: bool) -> None:
-    """Define the part that runs a schedule over time, backwards in time for a backward schedule."""
+def emit_steps(
+    module: ir.Module, name: str, shape: Shape, direction: Direction, backward: bool, projecting: bool = False
+) -> None:
+    """Define the part that runs a schedule over time, backwards in time for a backward schedule.
+
+    projecting: the columns are made from the inputs on the way, where the shape `takes_input_along`.
+    """
     schedule = direction.schedule
     meetings = sum(1 for part in schedule.passes if part.groups)
     # A thread that runs ahead must not overwrite what another still multiplies.
@@ -40,7 +46,7 @@ def emit_steps(module: ir.Module, name: str, shape: Shape, direction: Direction,
 
         def each_step(s: Value, _: list[Value]) -> list[Value]:
             frame.begin(s, backward)
-            emitted = _Emission(frame, units, rows, scratch)
+            emitted = _Emission(frame, units, rows, scratch, projecting)
             met = 0
             for place, part in enumerate(schedule.passes):
                 if part.groups:
@@ -74,9 +80,9 @@ def _scratch(b: ir.IRBuilder, frame: Frame, direction: Direction) -> Value | Non
 class _Emission:
     """The code of one step; values stored by earlier sweeps are known to be in memory."""
 
-    def __init__(self, frame: Frame, units: Span, rows: Rows, scratch: Value | None) -> None:
+    def __init__(self, frame: Frame, units: Span, rows: Rows, scratch: Value | None, projecting: bool) -> None:
         self.frame, self.b, self.v = frame, frame.b, frame.v
-        self.units, self.rows, self.scratch = units, rows, scratch
+        self.units, self.rows, self.scratch, self.projecting = units, rows, scratch, projecting
         self.count = rows.count(frame.step.active)
         self.schedule = frame.direction.schedule
         self.instructions = self.schedule.program.instructions
@@ -87,25 +93,18 @@ class _Emission:
         """Products into the scratch memory, tile by tile, and what follows from them."""
         assert tile is not None
         b, v = self.b, self.v
+        projecting, self.projecting = self.projecting, False
         if tile.heads == 1:
             first = b.sdiv(self.units[0], I64(tile.covered))
             last = b.sdiv(b.add(self.units[1], I64(tile.covered - 1)), I64(tile.covered))
         else:
             first, last = (b.mul(b.sdiv(u, I64(tile.units)), I64(tile.per_head)) for u in self.units)
 
-        def each(super_block: Value, _: list[Value]) -> list[Value]:
-            def emit(rows: int, begin: Value) -> None:
-                self._products(tile, packed, [super_block], rows, begin)
-
-            def finish(rows: Value, begin: Value) -> None:
-                self._finish(part, tile, super_block, I64(0), rows, begin)
-
-            over_rows(b, self.count, range(1, tile.rows + 1), emit, finish)
-            return []
-
         def several(number: Value, _: list[Value]) -> list[Value]:
             begin = b.add(first, b.mul(number, I64(SIDE_BY_SIDE)))
             own = [b.add(begin, I64(n)) for n in range(SIDE_BY_SIDE)]
+            if projecting:
+                self._project(tile, own, 1, I64(0))
             self._products(tile, packed, own, 1, I64(0))
 
             def finish(n: Value, _: list[Value]) -> list[Value]:
@@ -121,8 +120,39 @@ class _Emission:
             together = b.select(alone, b.sdiv(b.sub(last, first), I64(SIDE_BY_SIDE)), I64(0))
             loop(b, I64(0), together, several)
             first = b.add(first, b.mul(together, I64(SIDE_BY_SIDE)))
+
+        # Turning at the ends, a step begins with the weights that the one before it left in the core's cache.
+        steps = b.add(self.frame.step.t, self.frame.a.integer("mirrored"))
+        back = b.trunc(steps, ir.IntType(1))
+        ends = b.sub(b.add(first, last), I64(1))
+
+        def each(number: Value, _: list[Value]) -> list[Value]:
+            super_block = b.select(back, b.sub(ends, number), number)
+
+            def emit(rows: int, begin: Value) -> None:
+                if projecting:
+                    self._project(tile, [super_block], rows, begin)
+                self._products(tile, packed, [super_block], rows, begin)
+
+            def finish(rows: Value, begin: Value) -> None:
+                self._finish(part, tile, super_block, I64(0), rows, begin)
+
+            over_rows(b, self.count, range(1, tile.rows + 1), emit, finish)
+            return []
+
         loop(b, first, last, each)
         self.done |= {value for value, _ in part.sweeps[0].stores}
+
+    def _project(self, tile: Tile, super_blocks: list[Value], rows: int, begin: Value) -> None:
+        """The input's part of some rows in super-blocks of `tile`."""
+        b, frame = self.b, self.frame
+        own = [b.add(frame.step.row, self.rows.row(b.add(begin, I64(n)))) for n in range(rows)]
+        smaller = frame.shape.projection
+        parts, last = tile.covered // smaller.covered, I64(smaller.count - 1)
+        for part in range(parts):
+            numbers = [b.add(b.mul(super_block, I64(parts)), I64(part)) for super_block in super_blocks]
+            inside = [b.select(b.icmp_signed("<", number, last), number, last) for number in numbers]
+            project_rows(b, frame.a, frame.shape, inside, own)
 
     def _products(
         self, tile: Tile, packed: tuple[PackedGroup, ...], super_blocks: list[Value], rows: int, begin: Value
