@@ -9,7 +9,16 @@ from problem import assert_close, assert_equals_oracle, kernel_cell, oracle, pro
 from ricorso.cells import CATALOGUE
 from ricorso.engine import naive, products, scan
 from ricorso.engine.operator import Run, forward, forward_operator, register
-from ricorso.engine.ragged import even_offsets, lengths_of, offsets_of, rows_before, sequence_of_row, states_before
+from ricorso.engine.ragged import (
+    Grid,
+    even_offsets,
+    last_rows,
+    lengths_of,
+    offsets_of,
+    rows_before,
+    sequence_of_row,
+    states_before,
+)  # fmt: skip
 from ricorso.equations.linear import linear
 from ricorso.equations.transform import recurrent_dropout, zoneout
 
@@ -40,10 +49,16 @@ def test_rows_know_their_sequence_and_the_row_before():
     assert lengths_of(sizes, 4).tolist() == [4, 3, 1, 0]
     assert sequence_of_row(sizes).tolist() == [0, 1, 2, 0, 1, 0, 1, 0]
     states, initial = torch.arange(8.0).unsqueeze(1), -torch.arange(1.0, 5.0).unsqueeze(1)
-    before = states_before(rows_before(sizes, reverse=False), states, initial)
-    assert before.squeeze(1).tolist() == [-1, -2, -3, 0, 1, 3, 4, 5]
-    before = states_before(rows_before(sizes, reverse=True), states, initial)
-    assert before.squeeze(1).tolist() == [3, 4, -3, 5, 6, 7, -2, -1]
+    for reverse, wanted in ((False, [-1, -2, -3, 0, 1, 3, 4, 5]), (True, [3, 4, -3, 5, 6, 7, -2, -1])):
+        starts = last_rows(sizes, 4, not reverse)
+        before = rows_before(sizes, starts, reverse)
+        assert states_before(slice(0, 8), before, starts, states, initial).squeeze(1).tolist() == wanted
+        assert states_before(slice(2, 7), before, starts, states, initial).squeeze(1).tolist() == wanted[2:7]
+        # in a padded batch of 4 steps and 5 sequences, of which the first has no step
+        grid = Grid(torch.tensor([1, 2, 3, 6, 7, 11, 12, 16]), (4, 5), 5)
+        padded = torch.full((20, 1), torch.nan).index_copy(0, grid.places, states)
+        placed = rows_before(sizes, starts, reverse, grid)
+        assert states_before(slice(0, 8), placed, starts, padded, initial).squeeze(1).tolist() == wanted
     assert even_offsets(3, 2).tolist() == [0, 2, 4, 6]
     assert even_offsets(3, 0).tolist() == [0, 0, 0, 0]
 

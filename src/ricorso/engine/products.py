@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ricorso.engine.call import DTYPES, Call
-from ricorso.engine.ragged import rows_before, states_before
+from ricorso.engine.ragged import last_rows, rows_before, states_before
 from ricorso.engine.team import threads_for, torch_team
 from ricorso.equations.cell import Cell
 from ricorso.kernels import available
@@ -220,13 +220,12 @@ def recurrent_gradients(
             _outer(later, earlier, rows, call.heads, add=False)
             _outer(at_start, call.initial[0], rows, call.heads, add=True)
     elif of_outputs:
-        before = rows_before(call.sizes, call.reverse)
-        if call.grid is not None:
-            before = torch.where(before < 0, before, call.grid.places[before])
+        starts = last_rows(call.sizes, call.batch, not call.reverse)
+        before = rows_before(call.sizes, starts, call.reverse, call.grid)
         # piece by piece, since what each row started from has to be put together
         for begin in range(0, call.rows, _ROWS_AT_ONCE):
             piece = slice(begin, begin + _ROWS_AT_ONCE)
-            earlier = states_before(before[piece], output.flatten(0, -2), call.initial[0])
+            earlier = states_before(piece, before, starts, output.flatten(0, -2), call.initial[0])
             for given, rows in of_outputs:
                 _outer(given[piece], earlier, rows, call.heads, add=begin > 0)
     return {"weight_hh": result, "bias_hh": torch.cat(biases) if biases else None}

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from ricorso.engine.ragged import Grid, GridRows, sequence_of_row, step_of_row
+from ricorso.engine.ragged import Grid, GridRows, Numbers, sequence_of_row, sizes_of, step_of_row
 from ricorso.errors import ShapeError
 
 
@@ -96,70 +98,71 @@ def from_lengths(
     reset: (time, batch), or (batch, time) with batch_first. Raises ShapeError for lengths or marks that do not fit.
     """
     known = _checked(lengths, steps, batch)
-    sequence, begin, end = torch.arange(batch), torch.zeros(batch, dtype=torch.int64), known
+    sequence, begin, end = np.arange(batch), np.zeros(batch, np.int64), known
     if reset is not None:
         sequence, begin, end = _between(_marks(reset, steps, batch, batch_first), known)
     pieces = end - begin
-    order = torch.sort(pieces, descending=True, stable=True).indices
-    place = torch.argsort(order)
-    pieces, begin = pieces[order], begin[order]
-    longest = int(pieces[0]) if len(pieces) else 0
-    sizes = torch.searchsorted(-pieces, -torch.arange(longest))
-    piece = sequence_of_row(sizes)
-    step = step_of_row(sizes) + begin[piece]
+    order = np.argsort(-pieces, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
     of_piece = sequence[order]
+    sizes = torch.from_numpy(sizes_of(pieces))
+    piece = sequence_of_row(sizes).numpy()
+    step = step_of_row(sizes).numpy() + begin[order][piece]
     at = of_piece[piece] * steps + step if batch_first else step * batch + of_piece[piece]
-    first, last = (
-        torch.searchsorted(sequence, torch.arange(batch)),
-        torch.searchsorted(sequence, torch.arange(batch), right=True),
-    )
+    first, last = (np.searchsorted(sequence, np.arange(batch), side) for side in ("left", "right"))
+
+    def moved(numbers: Numbers) -> Tensor:
+        return torch.from_numpy(numbers).to(device)
+
     return Packing(
         sizes,
-        Grid(at.to(device), (batch, steps) if batch_first else (steps, batch)),
-        of_piece.to(device),
-        place[first].to(device),
-        place[last - 1].to(device),
+        Grid(moved(at), (batch, steps), 1) if batch_first else Grid(moved(at), (steps, batch), batch),
+        moved(of_piece),
+        moved(place[first]),
+        moved(place[last - 1]),
         whole=len(sequence) == batch,
     )
 
 
-def _checked(lengths: Tensor | Sequence[int] | None, steps: int, batch: int) -> Tensor:
+def _checked(lengths: Tensor | Sequence[int] | None, steps: int, batch: int) -> Numbers:
     if lengths is None:
-        return torch.full((batch,), steps)
-    known = torch.as_tensor(lengths).detach().cpu()
-    if known.is_floating_point() or known.is_complex() or known.dtype == torch.bool:
-        raise ShapeError(f"`lengths` holds {known.dtype}; wanted whole numbers of steps.")
-    if known.shape != (batch,):
-        raise ShapeError(f"`lengths` has shape {tuple(known.shape)}; wanted one length for each of {batch} sequences.")
-    known = known.long()
-    for wrong, why in ((known < 0, "is negative"), (known > steps, f"is more than the {steps} steps of `input`")):
-        if wrong.any():
-            number = int(wrong.nonzero()[0])
-            raise ShapeError(f"lengths[{number}] is {int(known[number])}, which {why}; lengths go from 0 to {steps}.")
+        return np.full(batch, steps)
+    given = lengths.detach() if isinstance(lengths, Tensor) else torch.as_tensor(lengths)
+    if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
+        raise ShapeError(f"`lengths` holds {given.dtype}; wanted whole numbers of steps.")
+    if given.shape != (batch,):
+        raise ShapeError(f"`lengths` has shape {tuple(given.shape)}; wanted one length for each of {batch} sequences.")
+    known: Numbers = given.cpu().numpy().astype(np.int64, copy=False)
+    if not 0 <= known.min(initial=0) <= known.max(initial=0) <= steps:
+        number = int(((known < 0) | (known > steps)).argmax())
+        why = "is negative" if known[number] < 0 else f"is more than the {steps} steps of `input`"
+        raise ShapeError(f"lengths[{number}] is {known[number]}, which {why}; lengths go from 0 to {steps}.")
     return known
 
 
-def _marks(reset: Tensor, steps: int, batch: int, batch_first: bool) -> Tensor:
+def _marks(reset: Tensor, steps: int, batch: int, batch_first: bool) -> NDArray[np.bool_]:
     """(batch, time)."""
     if reset.dtype != torch.bool:
         raise ShapeError(f"`reset` is {reset.dtype}; wanted booleans, true at the steps that start from new states.")
     wanted = (batch, steps) if batch_first else (steps, batch)
     if tuple(reset.shape) != wanted:
         raise ShapeError(f"`reset` has shape {tuple(reset.shape)}; wanted {wanted}, one mark for each step.")
-    return (reset if batch_first else reset.t()).detach().cpu()
+    marks: NDArray[np.bool_] = (reset if batch_first else reset.t()).detach().cpu().numpy()
+    return marks
 
 
-def _between(marks: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _between(marks: NDArray[np.bool_], lengths: Numbers) -> tuple[Numbers, Numbers, Numbers]:
     """The pieces between restarts in order: their sequences, first steps, and steps after the last.
 
     A restart at step 0 leaves an empty piece before it, which carries the given states to nothing.
     """
-    inside = marks & (torch.arange(marks.shape[1]) < lengths.unsqueeze(1))
-    sequence, begin = inside.nonzero().unbind(1)
-    sequence = torch.cat([torch.arange(len(lengths)), sequence])
-    begin = torch.cat([torch.zeros_like(lengths), begin])
-    order = torch.argsort(sequence, stable=True)
+    inside = marks & (np.arange(marks.shape[1]) < lengths[:, None])
+    sequence, begin = np.nonzero(inside)
+    sequence = np.concatenate([np.arange(len(lengths)), sequence])
+    begin = np.concatenate([np.zeros_like(lengths), begin])
+    order = np.argsort(sequence, kind="stable")
     sequence, begin = sequence[order], begin[order]
-    following = torch.cat([begin[1:], begin.new_zeros(1)])
-    last = torch.cat([sequence[1:] != sequence[:-1], sequence.new_ones(1, dtype=torch.bool)])
-    return sequence, begin, torch.where(last, lengths[sequence], following)
+    following = np.append(begin[1:], 0)
+    last = np.append(sequence[1:] != sequence[:-1], True)
+    return sequence, begin, np.where(last, lengths[sequence], following)
