@@ -50,7 +50,7 @@ def main():
     rows = []
     for gaps in (False, True):
         known = made(chosen.series, chosen.steps, gaps)
-        calendar = SeriesCalendar(known, CONTEXT, HORIZON)
+        calendar = SeriesCalendar(known, known.frequency.calendar_names, CONTEXT, HORIZON)
         for size in BATCHES:
             drawn = Windows(known, CONTEXT, HORIZON, size, seed=0, per_epoch=50_000)
             each = Windows(known, CONTEXT, HORIZON, size, seed=0)

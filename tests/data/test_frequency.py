@@ -188,6 +188,36 @@ def test_the_calendar_has_what_changes_from_step_to_step(name, names):
     assert frequency.calendar_names == names
     times = frequency.times(0 if frequency.counts else np.datetime64("2024-01-01"), 3)
     assert frequency.calendar(times).shape == (3, len(names))
+    assert frequency.repeated_cycles(10_000_000 if names else 0) == names
+    assert frequency.repeated_cycles(1) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "names"),
+    [
+        ("hour", 47, ()),
+        ("hour", 48, ("hour of day",)),
+        ("hour", 14 * 24, ("hour of day", "day of week")),
+        ("day", 730, ("day of week", "day of month")),
+        ("day", 731, ("day of week", "day of month", "day of year")),
+        ("business day", 10, ("day of week",)),
+        ("week", 104, ()),
+        ("week", 105, ("week of year",)),
+        ("month", 23, ()),
+        ("month", 24, ("month of year",)),
+    ],
+)
+def test_cycles_count_where_they_come_twice(name, steps, names):
+    assert Frequency.parse(name).repeated_cycles(steps) == names
+
+
+def test_cycles_can_be_named():
+    frequency = Frequency.parse("hour")
+    times = frequency.times(np.datetime64("2024-01-05T03"), 30)
+    every = frequency.calendar(times)
+    chosen = frequency.calendar(times, ("day of week", "hour of day"))
+    np.testing.assert_array_equal(chosen, every[:, [1, 0]])
+    assert frequency.calendar(times, ()).shape == (30, 0)
 
 
 @pytest.mark.parametrize(

@@ -38,22 +38,22 @@ def test_each_step_has_the_calendar_of_its_time(frequency, longest, monkeypatch)
     monkeypatch.setattr(series_calendar, "_LONGEST", longest)
     many = known(frequency, STARTS[frequency])
     windows = Windows(many, context=6, horizon=3, batch_size=4, seed=0)
-    calendar = SeriesCalendar(many, before=6, after=3)
-    assert calendar.features == len(many.frequency.calendar_names)
+    names = many.frequency.calendar_names[-2:]
+    calendar = SeriesCalendar(many, names, before=6, after=3)
     # padded in front, inside, and after the end
     batch = windows.at([0, 1, 2, 2, 1], [1, 9, 3, 28, 29])
     found = calendar.of(batch)
     assert found.dtype == np.float32
     for i, (number, begin) in enumerate(zip(batch.series, batch.begin, strict=True)):
         times = many.frequency.at(many[int(number)].start, begin + np.arange(9))
-        np.testing.assert_array_equal(found[:, i], many.frequency.calendar(times))
+        np.testing.assert_array_equal(found[:, i], many.frequency.calendar(times, names))
 
 
 def test_series_that_share_a_grid_share_a_table():
-    shared = SeriesCalendar(known("hour", STARTS["hour"]), 6, 3)
+    shared = SeriesCalendar(known("hour", STARTS["hour"]), ("hour of day",), 6, 3)
     assert shared._table is not None
     assert len(shared._table) == 6 + 61 * 24 + 23 + 28 + 3
-    assert SeriesCalendar(known("15 minutes", STARTS["15 minutes"]), 6, 3)._table is None
+    assert SeriesCalendar(known("15 minutes", STARTS["15 minutes"]), ("hour of day",), 6, 3)._table is None
 
 
 def test_features_of_many_times_are_those_of_each():

@@ -88,7 +88,8 @@ class _Several(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
-        return tuple(self.each.convert(part.strip(), param, ctx) for part in value.split(","))
+        parts = value.split(",") if value.strip() else ()
+        return tuple(self.each.convert(part.strip(), param, ctx) for part in parts)
 
 
 def _shown(default: object) -> str:

@@ -18,6 +18,8 @@ MICROSECONDS = {
     "week": 604_800_000_000,
 }
 
+MEAN_YEAR = 31_556_952_000_000  # 365.2425 days
+
 
 def add_months(start: Times, months: NDArray[np.int64], month_end: bool = False) -> Times:
     """So many months later, on the same day or the last of a month that is too short (always the last: `month_end`).
@@ -68,6 +70,19 @@ def _week_of_year(times: Times) -> NDArray[np.int64]:
     # a week of ISO 8601 belongs to the year of its Thursday
     thursday = times.astype("datetime64[D]") + (3 - day_of_week(times)).astype("timedelta64[D]")
     return _day_in("Y")(thursday) // 7
+
+
+# How long each cycle of `calendar` takes, in microseconds, on average.
+CYCLES = {
+    "second of minute": MICROSECONDS["minute"],
+    "minute of hour": MICROSECONDS["hour"],
+    "hour of day": MICROSECONDS["day"],
+    "day of week": MICROSECONDS["week"],
+    "day of month": MEAN_YEAR // 12,
+    "day of year": MEAN_YEAR,
+    "week of year": MEAN_YEAR,
+    "month of year": MEAN_YEAR,
+}
 
 
 def calendar(times: Times, names: Sequence[str]) -> NDArray[np.float32]:

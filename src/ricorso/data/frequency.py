@@ -1,7 +1,7 @@
 """How far apart the steps of a series are, and what follows from it: the grid of times, seasons, lags, the calendar."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ricorso.data.calendar import MICROSECONDS, add_months, calendar, floor_month
+from ricorso.data.calendar import CYCLES, MEAN_YEAR, MICROSECONDS, add_months, calendar, floor_month
 from ricorso.errors import DataError, RunError, UsageError, did_you_mean
 
 Unit = Literal["step", "microsecond", "business day", "month"]
@@ -193,15 +193,25 @@ class Frequency:
         names = [name for name, cycle in clock if size < MICROSECONDS[cycle]]
         return (*names, "day of week", "day of month", "day of year")
 
-    def calendar(self, times: ArrayLike) -> NDArray[np.float32]:
-        """Where each time stands in the cycles of `calendar_names`: (times, names), from -0.5 to 0.5.
+    def repeated_cycles(self, steps: int) -> tuple[str, ...]:
+        """Those of `calendar_names` that come twice in so many steps: what comes once cannot be told from a trend.
+
+        >>> Frequency.parse("hour").repeated_cycles(24 * 365)
+        ('hour of day', 'day of week', 'day of month')
+        """
+        length = {"month": MEAN_YEAR // 12, "business day": _WEEK // 5}.get(self.unit, 1) * self.count
+        return tuple(name for name in self.calendar_names if 2 * CYCLES[name] <= length * steps)
+
+    def calendar(self, times: ArrayLike, names: Sequence[str] | None = None) -> NDArray[np.float32]:
+        """Where each time stands in cycles by name, all of `calendar_names` if not given: (times, names), -0.5 to 0.5.
 
         >>> Frequency.parse("day").calendar(["2024-01-01", "2024-12-31"]).tolist()
         [[-0.5, -0.5, -0.5], [-0.3333333432674408, 0.5, 0.5]]
         """
-        if not self.calendar_names:
+        names = self.calendar_names if names is None else names
+        if not names:
             return np.zeros((np.size(times), 0), np.float32)
-        return calendar(np.asarray(times, "datetime64[us]").ravel(), self.calendar_names)
+        return calendar(np.asarray(times, "datetime64[us]").ravel(), names)
 
     def to_json(self) -> dict[str, Any]:
         """The frequency as data."""

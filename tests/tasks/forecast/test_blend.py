@@ -37,7 +37,7 @@ COVARIATES = {"known": ("price",), "past": ("rain",), "static": ("shop",), "targ
 def first_windows(forecaster: Forecaster) -> Any:
     assert forecaster.series_ is not None
     data = prepare(forecaster.series_, forecaster.config_)
-    batches = Batches(data.known, data.windows, forecaster._encoding())
+    batches = Batches(data.known, data.windows, forecaster._encoding(), forecaster.config_)
     return data, batches.at(np.array([0, 1]), np.array([30, 40]))
 
 

@@ -130,7 +130,7 @@ def test_batches_cut_together_are_those_cut_alone(targets: tuple[str, ...]) -> N
     fitted = Forecaster(**SMALL | roles | {"epochs": 1}).fit(table())
     data = prepare(fitted.series_, fitted.config_)
     work = fitted._work(data)
-    batches = Batches(data.known, data.windows, fitted._encoding())
+    batches = Batches(data.known, data.windows, fitted._encoding(), fitted.config_)
     for number in (0, 7, 8, work.batches_per_epoch - 1):
         found = work.batch(1, number, slice(2, 9))
         alone = batches.of(data.train.batch(1, number, slice(2, 9)))
@@ -141,3 +141,30 @@ def test_batches_cut_together_are_those_cut_alone(targets: tuple[str, ...]) -> N
 def test_past_columns_are_for_segments() -> None:
     with pytest.raises(UsageError, match="only segments can read them"):
         Forecaster(**OPTIONS | {"model": "autoregressive"}).fit(table())
+
+
+def test_cycles_that_come_only_once_are_left_out_and_told() -> None:
+    fitted = Forecaster(**SMALL | {"time": "when", "series": "shop", "targets": ("sold",), "epochs": 1}).fit(table())
+    assert fitted.series_ is not None
+    steps = max(series.steps for series in fitted.series_)
+    assert fitted.config_.calendar == fitted.series_.frequency.repeated_cycles(steps)
+    once = set(fitted.series_.frequency.calendar_names) - set(fitted.config_.calendar)
+    assert once, "the table should be short enough for this test"
+    assert all(any(name in sentence for sentence in fitted.told_) for name in once)
+
+
+@pytest.mark.parametrize("names", [(), ("day of week",)])
+def test_the_calendar_can_be_chosen(names: tuple[str, ...]) -> None:
+    roles = {"time": "when", "series": "shop", "targets": ("sold",), "epochs": 1, "calendar": names}
+    fitted = Forecaster(**SMALL | roles).fit(table())
+    assert fitted.config_.calendar == names
+    data = prepare(fitted.series_, fitted.config_)
+    features = fitted._work(data).batch(0, 0, slice(None)).features
+    assert features.shape[2] == len(names)
+    assert not any("twice" in sentence for sentence in fitted.told_)
+
+
+def test_a_cycle_that_there_is_not_is_told() -> None:
+    roles = {"time": "when", "series": "shop", "targets": ("sold",), "calendar": ("day of weak",)}
+    with pytest.raises(UsageError, match=r"'day of weak' is no cycle .* Did you mean 'day of week'"):
+        Forecaster(**SMALL | roles).fit(table())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ricorso.data.series import SeriesSet
-from ricorso.errors import DataError
+from ricorso.errors import DataError, UsageError, did_you_mean
 from ricorso.tasks.forecast.calibration import have_intervals
 from ricorso.tasks.forecast.config import ForecastConfig
 from ricorso.tasks.forecast.heads import DISTRIBUTIONS
@@ -27,6 +27,7 @@ def chosen(known: SeriesSet, config: ForecastConfig) -> tuple[ForecastConfig, li
     choice.context()
     choice.size()
     choice.scaling()
+    choice.calendar()
     return ForecastConfig.of(config.model_dump() | choice.update), choice.told
 
 
@@ -119,6 +120,22 @@ class _Choice:
         if self.config.scaling is None:
             scaling = self.update["scaling"] = "mean" if self.lowest >= 0 else "standard"
             self.told.append(f"scaling by {scaling}: {'no' if self.lowest >= 0 else 'some'} value is below zero")
+
+    def calendar(self) -> None:
+        every = self.known.frequency.calendar_names
+        if self.config.calendar is None:
+            repeated = self.update["calendar"] = self.known.frequency.repeated_cycles(self.lengths[-1])
+            once = [name for name in every if name not in repeated]
+            if once:
+                self.told.append(f"calendar without {', '.join(once)}: no series goes through it twice")
+            return
+        for name in self.config.calendar:
+            if name not in every:
+                has = f"has {', '.join(every)}" if every else "has none"
+                raise UsageError(
+                    f"'{name}' is no cycle of the calendar for steps of {self.known.frequency.step}, which {has}."
+                    f"{did_you_mean(name, every)}"
+                )
 
     def _are_counts(self) -> bool:
         if self.lowest < 0:

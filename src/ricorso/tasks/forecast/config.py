@@ -50,6 +50,12 @@ class ForecastConfig(TrainingSettings):
         strict=False,
         description="Columns of numbers or names that never change in a series, such as a shop's region.",
     )
+    calendar: tuple[str, ...] | None = Field(
+        None,
+        strict=False,
+        description="Cycles of the calendar that are read, such as 'hour of day'; left out: those that the data go "
+        "through twice; empty: none.",
+    )
     frequency: str | None = Field(None, description="The distance of two steps, such as 1h; left out: detected.")
     sort: bool = Field(False, description="Sort times that are not in order.")
     duplicates: Literal["error", "mean", "first", "last"] = Field(

@@ -32,9 +32,9 @@ class ForecastData:
 class Batches:
     """Windows as the model takes them: every target is a window of its own, covariates as `encoding` has them."""
 
-    def __init__(self, known: SeriesSet, windows: Windows, encoding: Encoding) -> None:
+    def __init__(self, known: SeriesSet, windows: Windows, encoding: Encoding, config: ForecastConfig) -> None:
         self._windows, self._encoding = windows, encoding
-        self._calendar = SeriesCalendar(known, windows.context, windows.horizon)
+        self._calendar = SeriesCalendar(known, config.calendar or (), windows.context, windows.horizon)
         self._numbers, self._codes = encoding.constants(known.series, known.columns.static)
 
     def at(self, numbers: NDArray[np.int64], origins: NDArray[np.int64]) -> ForecastBatch:

@@ -130,8 +130,8 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
         return {}
 
     def _make(self, cell: Cell) -> ForecastModel:
-        frequency, sizes = Frequency.from_json(self.data_["frequency"]), self._encoding().sizes
-        features = len(frequency.calendar_names) + sizes.features
+        sizes = self._encoding().sizes
+        features = len(self.config_.calendar or ()) + sizes.features
         return make_model(cell, InputSizes(features, sizes.past, sizes.numbers, sizes.categories), self.config_)
 
     def _work(self, data: ForecastData) -> ForecastWork:
@@ -200,7 +200,7 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
             raise UsageError(f"paths must be 1 or more, got {paths}.")
         known = self._series(data)
         windows, numbers, origins = self._ahead(known)
-        batches, found = Batches(known, windows, self._encoding()), []
+        batches, found = Batches(known, windows, self._encoding(), self.config_), []
         with threads(self.config_.threads):
             for begin in range(0, len(numbers), _WINDOWS_AT_ONCE):
                 piece = slice(begin, begin + _WINDOWS_AT_ONCE)
@@ -362,7 +362,7 @@ class Forecaster(Estimator[ForecastConfig, ForecastData, ForecastModel]):
     ) -> NDArray[np.float64]:  # fmt: skip
         """(windows, targets, steps, quantiles); the whole horizon when `steps` is not given."""
         levels = levels or tuple(self.levels)
-        batches, found = Batches(known, windows, self._encoding()), []
+        batches, found = Batches(known, windows, self._encoding(), self.config_), []
         with threads(self.config_.threads):
             for begin in range(0, len(numbers), _WINDOWS_AT_ONCE):
                 piece = slice(begin, begin + _WINDOWS_AT_ONCE)

@@ -23,7 +23,7 @@ class ForecastWork:
 
     def __init__(self, model: ForecastModel, data: ForecastData, encoding: Encoding, config: ForecastConfig) -> None:
         self.model, self._data, self._config = model, data, config
-        self._batches = Batches(data.known, data.windows, encoding)
+        self._batches = Batches(data.known, data.windows, encoding, config)
         self._cut: tuple[tuple[int, int], ForecastBatch | None] = (-1, -1), None
         self.batches_per_epoch = data.train.batches_per_epoch
         self.examples = data.train.examples
