@@ -124,6 +124,15 @@ def test_a_run_without_records_has_a_page_too(run):
     assert "No samples were written" in page
 
 
+def test_what_was_made_stays_when_the_page_is_written_again(run):
+    (run / "metrics.jsonl").unlink()
+    write_report(run, made="<p>measured once</p>")
+    again = write_report(run, inside="<p>a look inside</p>").read_text(encoding="utf-8")
+    assert again.count("<p>measured once</p>") == 1
+    assert "<p>a look inside</p>" in again
+    assert "measured once" not in write_report(run, made="<p>measured anew</p>").read_text(encoding="utf-8")
+
+
 def test_a_run_without_settings_is_refused(run):
     (run / CONFIG).unlink()
     with pytest.raises(RunError, match=r"config\.json"):

@@ -62,8 +62,7 @@ def inspect(
     meanings = {name: field.description or "" for name, field in type(model.config_).model_fields.items()}
     report: Path | None = None
     try:
-        made = None if found.examples is None else _made(run, model.task)
-        report = write_report(run, meanings, section(found), made)
+        report = write_report(run, meanings, section(found))
     except OSError as error:
         # what was found can be told without a page
         click.echo(f"The report could not be written to '{run}' ({error.strerror}); the run is as it was.", err=True)
@@ -76,17 +75,6 @@ def inspect(
     if report:
         what = "Pictures" if found.examples else "Pictures, and the text coloured by units"
         click.echo(f"\n{what}: {quote(str(report))}")
-
-
-def _made(run: Path, task: str) -> str | None:
-    """What the report says already of what the model made: it was measured when the training ended."""
-    from ricorso.bundle import REPORT
-    from ricorso.insight.subject import SUBJECTS
-
-    page = (run / REPORT).read_text(encoding="utf-8") if (run / REPORT).is_file() else ""
-    _, begins, rest = page.partition(f"<h2>{SUBJECTS[task].made}</h2>\n")
-    own, ends, _ = rest.partition("\n\n<h2>Use it</h2>")
-    return own if begins and ends else None
 
 
 def _tell(found: "Inspection", console: "Console") -> None:

@@ -24,7 +24,8 @@ def write_report(
     """Write report.html into a run folder, renew the manifest, and return the page's path.
 
     meanings: a sentence for each setting, shown beside its value. inside: HTML that is put before the cell's formulas.
-    made: HTML of what the model made; left out, the samples it wrote during training.
+    made: HTML of what the model made; left out, the samples it wrote during training or else what the page said before,
+    since that was measured when the training ended.
     """
     config = read_json(run / CONFIG)
     lines = read_log(run / METRICS) if (run / METRICS).is_file() else []
@@ -76,7 +77,7 @@ def _page(
         loss_title=subject.loss,
         skipped=_skipped(steps) + _time(lines),
         made_title=subject.made,
-        made=_samples(samples, validations) if made is None else made,
+        made=made or (_samples(samples, validations) if samples else _said_before(run, subject)),
         usage=_usage(run, subject),
         inside=inside,
         cell_title=escape(f"{known_cell.title}. {known_cell.paper}."),
@@ -131,9 +132,14 @@ def _time(lines: Sequence[Line]) -> str:
     return f"<p>{model:.0%} of the training time was spent in the model: {each}, {shares['rest']:.0%} the rest.</p>"
 
 
+def _said_before(run: Path, subject: Subject) -> str:
+    page = (run / REPORT).read_text(encoding="utf-8") if (run / REPORT).is_file() else ""
+    _, begins, rest = page.partition(f"<h2>{subject.made}</h2>\n")
+    own, ends, _ = rest.partition("\n\n<h2>Use it</h2>")
+    return own if begins and ends else "<p>No samples were written during this training.</p>"
+
+
 def _samples(samples: Sequence[Line], validations: Sequence[Line]) -> str:
-    if not samples:
-        return "<p>No samples were written during this training.</p>"
     parts = []
     for place, sample in enumerate(reversed(samples)):
         before = [line["validation_loss"] for line in validations if line["step"] <= sample["step"]]
