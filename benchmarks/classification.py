@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean, pstdev
 
 import numpy as np
-from measurement import save
+from measurement import beside_kept, save
 from measurement.activity import read_activity
 
 import ricorso
@@ -122,7 +122,7 @@ def main():
             f"simple method {row['simple method']:.4f}", flush=True,
         )  # fmt: skip
         rows.append(row)
-        save("classification", {"rows": rows})
+        save("classification", {"rows": beside_kept("classification", rows, "data")})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from measurement import save
+from measurement import beside_kept, save
 
 import ricorso
 
@@ -81,7 +81,7 @@ def main():
         best = min(tried, key=lambda row: row["validation"]["mae"])
         rows += [row | {"chosen": row is best} for row in tried]
     assert np.isfinite([row["test"]["mse"] for row in rows]).all()
-    save(chosen.name, {"rows": rows, "settings": settings})
+    save(chosen.name, {"rows": beside_kept(chosen.name, rows, "horizon"), "settings": settings})
 
 
 if __name__ == "__main__":

@@ -214,10 +214,17 @@ def _streams_section() -> list[str]:
         )
         taken = f"{row['ricorso']['median_s'] * 1e6:,.1f}"
         lines.append(f"| {row['cell']} | {row['hidden']} | {row['batch']:,} | {taken} | {ratios} |")
-    lines += ["", "How many times as fast all streams are in one batch as one after the other:", ""]
-    lines += _table("", "units", "times as fast")
+    lines += [
+        "",
+        "How many times as fast all streams are in one batch as one after the other, by our steps and by torch.nn's; how",
+        "many times as fast as our own steps they could be at most, at the machine's whole product rate, and the share of",
+        "that rate:",
+        "",
+        *_table("", "units", "one by one", "torch.nn one by one", "one by one, at most", "product rate"),
+    ]
     for row in found["in_one_batch_against_one_by_one"]:
-        lines.append(f"| {row['cell']} | {row['hidden']} | {row['ratio']:.1f} |")
+        figures = f"{row['ratio']:.1f} | {row['ratio_to_torch']:.1f} | {row['most']:.1f}"
+        lines.append(f"| {row['cell']} | {row['hidden']} | {figures} | {row['share_of_product_rate']:.0%} |")
     return lines
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Timing",
     "alternate",
     "asked",
+    "beside_kept",
     "geometric_mean",
     "largest_difference",
     "means",
@@ -86,6 +87,15 @@ def save(name: str, result: Mapping[str, Any]) -> None:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")
+
+
+def beside_kept(name: str, rows: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """These rows, behind those of the last result with other values of `key`, which get the commit and date of then."""
+    path = RESULTS / f"{name}.json"
+    last = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": []}
+    measured = {row[key] for row in rows}
+    of_then = {part: last.get(part) for part in ("commit", "date")}
+    return [of_then | row for row in last["rows"] if row[key] not in measured] + rows
 
 
 def _commit() -> str:
