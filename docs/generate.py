@@ -216,9 +216,9 @@ def _streams_section() -> list[str]:
         lines.append(f"| {row['cell']} | {row['hidden']} | {row['batch']:,} | {taken} | {ratios} |")
     lines += [
         "",
-        "How many times as fast all streams are in one batch as one after the other, by our steps and by torch.nn's; how",
-        "many times as fast as our own steps they could be at most, at the machine's whole product rate, and the share of",
-        "that rate:",
+        "How many times as fast all streams are in one batch as one after the other, by our steps and by torch.nn's;",
+        "how many times as fast as our own they could be at most, at the whole product rate of the machine, and their",
+        "share of that rate:",
         "",
         *_table("", "units", "one by one", "torch.nn one by one", "one by one, at most", "product rate"),
     ]
