@@ -33,7 +33,7 @@ class Grid:
 
     def padded(self, rows: Tensor) -> Tensor:
         """Rows in their places, zero elsewhere."""
-        found = rows.new_zeros(self.leading[0] * self.leading[1], *rows.shape[1:]).index_copy(0, self.places, rows)
+        found = rows.new_zeros(self.leading[0] * self.leading[1], *rows.shape[1:]).index_copy_(0, self.places, rows)
         return found.view(*self.leading, *rows.shape[1:])
 
 

@@ -98,19 +98,21 @@ def from_lengths(
     reset: (time, batch), or (batch, time) with batch_first. Raises ShapeError for lengths or marks that do not fit.
     """
     known = _checked(lengths, steps, batch)
-    sequence, begin, end = np.arange(batch), np.zeros(batch, np.int64), known
-    if reset is not None:
+    if reset is None:
+        pieces, whole = known, True
+        of_piece = np.argsort(-pieces, kind="stable")
+        begins = ends = _inverse(of_piece)
+    else:
         sequence, begin, end = _between(_marks(reset, steps, batch, batch_first), known)
-    pieces = end - begin
-    order = np.argsort(-pieces, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    of_piece = sequence[order]
+        pieces, whole = end - begin, len(sequence) == batch
+        order = np.argsort(-pieces, kind="stable")
+        of_piece, place, each = sequence[order], _inverse(order), np.arange(batch)
+        begins, ends = place[np.searchsorted(sequence, each)], place[np.searchsorted(sequence, each, "right") - 1]
     sizes = torch.from_numpy(sizes_of(pieces))
-    piece = sequence_of_row(sizes).numpy()
-    step = step_of_row(sizes).numpy() + begin[order][piece]
+    piece, step = sequence_of_row(sizes).numpy(), step_of_row(sizes).numpy()
+    if reset is not None:
+        step = step + begin[order][piece]
     at = of_piece[piece] * steps + step if batch_first else step * batch + of_piece[piece]
-    first, last = (np.searchsorted(sequence, np.arange(batch), side) for side in ("left", "right"))
 
     def moved(numbers: Numbers) -> Tensor:
         return torch.from_numpy(numbers).to(device)
@@ -119,10 +121,16 @@ def from_lengths(
         sizes,
         Grid(moved(at), (batch, steps), 1) if batch_first else Grid(moved(at), (steps, batch), batch),
         moved(of_piece),
-        moved(place[first]),
-        moved(place[last - 1]),
-        whole=len(sequence) == batch,
+        moved(begins),
+        moved(ends),
+        whole,
     )
+
+
+def _inverse(order: Numbers) -> Numbers:
+    found = np.empty_like(order)
+    found[order] = np.arange(len(order))
+    return found
 
 
 def _checked(lengths: Tensor | Sequence[int] | None, steps: int, batch: int) -> Numbers:
