@@ -135,12 +135,12 @@ class Saved:
         if call.sizes is None:
             last = 0 if call.reverse else call.steps - 1
             return torch.cat([self.output[last].unsqueeze(0), self.others[:, last].to(call.dtype)])
-        finals = call.initial.clone(memory_format=torch.contiguous_format)
         rows = last_rows(call.sizes, call.batch, call.reverse)
         places = rows if call.grid is None else call.grid.places[rows]
-        finals[0, : len(rows)] = self.output.flatten(0, -2).index_select(0, places)
-        finals[1:, : len(rows)] = self.others.index_select(1, rows)
-        return finals
+        found = self.output.flatten(0, -2).index_select(0, places).unsqueeze(0)
+        if len(self.others):
+            found = torch.cat([found, self.others.index_select(1, rows).to(call.dtype)])
+        return found if len(rows) == call.batch else torch.cat([found, call.initial[:, len(rows) :]], 1)
 
 
 Gradients = tuple[Tensor | None, ...]

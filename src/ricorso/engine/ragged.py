@@ -40,15 +40,11 @@ class Grid:
 class GridRows(torch.autograd.Function):
     """`Grid.rows` with a gradient that is copied, not added up: no place comes twice."""
 
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(padded, grid):  # type: ignore[no-untyped-def]
+    def forward(ctx, padded, grid):  # type: ignore[no-untyped-def]
+        # A separate `setup_context` would have torch inspect the signature at every call.
+        ctx.grid = grid
         return grid.rows(padded)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
-        ctx.grid = inputs[1]
 
     @staticmethod
     def backward(ctx, gradient):  # type: ignore[no-untyped-def]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from ricorso.engine.eager import eager
 from ricorso.engine.ragged import Grid, GridRows, Numbers, sequence_of_row, sizes_of, step_of_row
 from ricorso.errors import ShapeError
 
@@ -34,7 +35,7 @@ class Packing:
         """The rows that are computed, from a tensor with the two leading dimensions of the padded batch."""
         if self.grid is None:
             return padded
-        if not padded.requires_grad:
+        if not padded.requires_grad or not eager(padded):
             return self.grid.rows(padded)
         found: Tensor = GridRows.apply(padded, self.grid)  # type: ignore[no-untyped-call]
         return found
