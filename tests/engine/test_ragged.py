@@ -87,6 +87,15 @@ def test_the_oracle_is_each_sequence_alone(name, reverse):
         torch.testing.assert_close(finals[:, number], wanted_finals.squeeze(1), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_more_rows_than_are_summed_at_once(name, reverse):
+    lengths = (280, 200, 90, 1, 0)
+    assert sum(lengths) > products._SUMMED_AT_ONCE
+    call = ragged_problem(CELLS[name], reverse=reverse, lengths=lengths)
+    assert_equals_oracle(CELLS[name], call, results(compiled(CELLS[name]), call))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize(
     ("plan", "tokens", "reverse"), [("alone", False, True), ("rows", True, False), ("units", False, False)]

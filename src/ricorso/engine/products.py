@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,23 +51,35 @@ def _onednn(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     return found
 
 
-def _by_kernel(a: Tensor, b: Tensor) -> bool:
+def _by_kernel(a: Tensor, b: "Tensor | _Rows") -> bool:
     """Whether a product of two matrices is to be had from the kernels that read both where they are."""
+    units = b.units if isinstance(b, _Rows) else b.shape[1]
     return (
         a.is_cpu
         and a.dtype in (torch.float32, torch.float64)
-        and a.numel() * b.shape[1] <= _FEW_MULTIPLICATIONS
-        and b.is_contiguous()
+        and a.numel() * units <= _FEW_MULTIPLICATIONS
+        and (isinstance(b, _Rows) or b.is_contiguous())
         and a.shape[1] > 0
         and not available.unavailable()
     )
 
 
-def _product(a: Tensor, b: Tensor, result: Tensor, add: bool) -> None:
-    """result = or += a @ b by kernels, for which `a` may have gaps or be a transpose."""
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a matrix by their addresses; alive: what they are in."""
+
+    addresses: Tensor
+    units: int
+    alive: tuple[Tensor, ...]
+
+
+def _product(a: Tensor, b: "Tensor | _Rows", result: Tensor, add: bool) -> None:
+    """result = or += a @ b by kernels, for which `a` may have gaps or be a transpose; b: without gaps, or its rows."""
     from ricorso.kernels.dense import dense
 
-    (rows, depth), units, kernels = a.shape, b.shape[1], dense(DTYPES[a.dtype])
+    (rows, depth), kernels, apart = a.shape, dense(DTYPES[a.dtype]), isinstance(b, _Rows)
+    units = b.units if isinstance(b, _Rows) else b.shape[1]
+    weight, table = (0, b.addresses.data_ptr()) if isinstance(b, _Rows) else (b.data_ptr(), 0)
     threads = threads_for(rows * depth * units)
     for begin in range(0, depth, _SUMMED_AT_ONCE):
         kernels.run(
@@ -75,8 +88,9 @@ def _product(a: Tensor, b: Tensor, result: Tensor, add: bool) -> None:
             min(_SUMMED_AT_ONCE, depth - begin),
             a.data_ptr() + begin * a.stride(1) * a.element_size(),
             a.stride(0),
-            b.data_ptr() + begin * units * b.element_size(),
+            weight + begin * units * a.element_size(),
             step=a.stride(1),
+            rows=table + 8 * begin if apart else 0,
             team=torch_team(),
             threads=threads,
         )
@@ -220,15 +234,36 @@ def recurrent_gradients(
             _outer(later, earlier, rows, call.heads, add=False)
             _outer(at_start, call.initial[0], rows, call.heads, add=True)
     elif of_outputs:
-        starts = last_rows(call.sizes, call.batch, not call.reverse)
-        before = rows_before(call.sizes, starts, call.reverse, call.grid)
-        # piece by piece, since what each row started from has to be put together
-        for begin in range(0, call.rows, _ROWS_AT_ONCE):
-            piece = slice(begin, begin + _ROWS_AT_ONCE)
-            earlier = states_before(piece, before, starts, output.flatten(0, -2), call.initial[0])
-            for given, rows in of_outputs:
-                _outer(given[piece], earlier, rows, call.heads, add=begin > 0)
+        _outer_of_ragged(call, of_outputs, output)
     return {"weight_hh": result, "bias_hh": torch.cat(biases) if biases else None}
+
+
+def _outer_of_ragged(call: Call, wanted: list[tuple[Tensor, Tensor]], output: Tensor) -> None:
+    """`_outer` of gradients of every row and what the rows started from, for each pair of gradients and result."""
+    assert call.sizes is not None
+    starts = last_rows(call.sizes, call.batch, not call.reverse)
+    before = rows_before(call.sizes, starts, call.reverse, call.grid)
+    if call.heads == 1 and output.is_cpu and output.is_contiguous():
+        rows = _rows_before(before, starts, output, call.initial[0].contiguous())
+        if all(_by_kernel(gradients.t(), rows) for gradients, _ in wanted):
+            for gradients, result in wanted:
+                _product(gradients.t(), rows, result, add=False)
+            return
+    # piece by piece, since what each row started from has to be put together
+    for begin in range(0, call.rows, _ROWS_AT_ONCE):
+        piece = slice(begin, begin + _ROWS_AT_ONCE)
+        earlier = states_before(piece, before, starts, output.flatten(0, -2), call.initial[0])
+        for gradients, result in wanted:
+            _outer(gradients[piece], earlier, result, call.heads, add=begin > 0)
+
+
+def _rows_before(before: Tensor, starts: Tensor, output: Tensor, initial: Tensor) -> _Rows:
+    """What each row started from, where it is; before, starts: as for `states_before`."""
+    units = initial.shape[1]
+    size = units * initial.element_size()
+    addresses = output.data_ptr() + before.numpy() * size
+    addresses[starts.numpy()] = initial.data_ptr() + np.arange(len(starts)) * size
+    return _Rows(torch.from_numpy(addresses), units, (output, initial))
 
 
 def _outer(gradients: Tensor, vectors: Tensor, rows: Tensor, heads: int, add: bool) -> None:

@@ -28,15 +28,17 @@ class Dense:
         team: Team,
         threads: int,
         step: int = 1,
+        rows: int = 0,
     ) -> None:
         """output (rows, units) = or += one or two products of rows with a weight, plus biases.
 
         output: rows, units, address, stride, and whether the result is added to what is there. products: depth, address
         and stride of the input, address of the weight and of a bias or 0. team, threads: who shares the work.
-        step: from a column of the input of "mix" to the next, so that it may be a transpose.
+        step: from a column of the input of "mix" to the next, so that it may be a transpose. rows: of the addresses of
+        the weight's rows for "mix", where they do not lie one behind the other.
         """
         made = Block(threads, 0, 0, 0, 0, 0, *output, *products)
-        made[FIELD["input_step"]] = step
+        made[FIELD["input_step"]], made[FIELD["weight_rows"]] = step, rows
         if threads > 1:
             for name, value in team.arguments.items():
                 made[FIELD[name]] = value

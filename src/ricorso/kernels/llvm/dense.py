@@ -37,6 +37,7 @@ FIELDS = (
     "other_weight",
     "other_bias",
     "input_step",  # from a column of the input of `mix` to the next
+    "weight_rows",  # (depth) addresses of the rows of the weight of `mix`, or 0: they lie one behind the other
 )
 FIELD = {name: number for number, name in enumerate(FIELDS)}
 
@@ -156,6 +157,7 @@ def _mix(v: Vectors, a: Arguments, tile: Tile, number: Value, size: Value) -> No
     b, width = v.builder, min(tile.width, 8)
     units, depth, distance = a.integer("units"), a.integer("depth"), a.integer("input_step")
     blocks, rows_of_all = _ceil(b, units, width * v.lanes), a.integer("rows")
+    apart = b.icmp_signed("!=", a.integer("weight_rows"), I64(0))
     # where there are fewer blocks of units than threads, these share the rows, if there are many
     by_rows = b.icmp_signed("<", blocks, size) if tile.most is None else ir.Constant(ir.IntType(1), 0)
     first_of, one = I64(0), I64(1)
@@ -173,7 +175,10 @@ def _mix(v: Vectors, a: Arguments, tile: Tile, number: Value, size: Value) -> No
                 inputs = [v.address(a.pointer("input"), b.mul(row, a.integer("input_stride"))) for row in at]
 
                 def step(k: Value, carried: list[Value]) -> list[Value]:
-                    row_of_weights = v.address(weights, b.mul(k, units))
+                    # without addresses there is nothing to read there, but any readable address will do
+                    known = b.select(apart, b.gep(a.pointer("weight_rows"), [k], source_etype=I64), a.base)
+                    own_row = b.inttoptr(b.load(known, typ=I64), weights.type)
+                    row_of_weights = b.select(apart, own_row, v.address(weights, b.mul(k, units)))
                     loaded = [v.load(v.address(row_of_weights, n), mask) for n, mask in zip(own, masks, strict=True)]
                     found = []
                     column = b.mul(k, distance)
