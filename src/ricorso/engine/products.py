@@ -15,9 +15,11 @@ from ricorso.kernels import available
 
 # Below so many multiplications finding a kernel takes oneDNN longer than it gains.
 _WORTH_FINDING = 3_000_000
-# Up to so many multiplications the kernels that read both matrices where they are win over both. So many numbers are
-# summed at a time: what they are multiplied with then stays in the cache.
-_FEW_MULTIPLICATIONS, _SUMMED_AT_ONCE = 500_000_000, 512
+# Up to so many multiplications, or numbers in the result, the kernels that read both matrices where they are win over
+# both; with rows that would have to be put together first, up to more. So many numbers are summed at a time: what they
+# are multiplied with then stays in the cache.
+_FEW_MULTIPLICATIONS, _SMALL_RESULT, _SMALL_RESULT_OF_ROWS = 500_000_000, 200_000, 2_000_000
+_SUMMED_AT_ONCE = 512
 # Rows of a ragged batch whose earlier states are put together at a time.
 _ROWS_AT_ONCE = 8192
 
@@ -53,12 +55,15 @@ def _onednn(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _by_kernel(a: Tensor, b: "Tensor | _Rows") -> bool:
     """Whether a product of two matrices is to be had from the kernels that read both where they are."""
-    units = b.units if isinstance(b, _Rows) else b.shape[1]
+    if isinstance(b, _Rows):
+        units, small, readable = b.units, _SMALL_RESULT_OF_ROWS, True
+    else:
+        units, small, readable = b.shape[1], _SMALL_RESULT, b.is_contiguous()
     return (
         a.is_cpu
         and a.dtype in (torch.float32, torch.float64)
-        and a.numel() * units <= _FEW_MULTIPLICATIONS
-        and (isinstance(b, _Rows) or b.is_contiguous())
+        and (a.numel() * units <= _FEW_MULTIPLICATIONS or a.shape[0] * units <= small)
+        and readable
         and a.shape[1] > 0
         and not available.unavailable()
     )
