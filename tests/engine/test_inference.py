@@ -38,6 +38,25 @@ def test_same_bits_as_in_training_in_single_precision(name, monkeypatch):
     assert_same_bits(CELLS[name], 100, torch.float32, monkeypatch)
 
 
+@pytest.mark.parametrize("plan", ["alone", "rows", "units"])
+@pytest.mark.parametrize("steps", [1, 3, 7])
+@pytest.mark.parametrize("name", [*KINDS_UNLESS_LONG, "zoneout_lstm"])
+def test_same_bits_where_inputs_are_projected_piece_by_piece(name, steps, plan, monkeypatch):
+    cell, batch, hidden = CELLS[name], 5, 100
+    use_plan(monkeypatch, plan)
+    call = problem(cell, (8, batch, 3, hidden), torch.float32, False)
+    output, finals, _ = fast.forward(cell, call)
+    pieces = []
+    run = inference.Prepared._run_in_pieces
+    monkeypatch.setattr(inference.Prepared, "_run_in_pieces", lambda *given: pieces.append(given[3]) or run(*given))
+    monkeypatch.setattr(inference, "_MOST_BYTES", 0)
+    monkeypatch.setattr(inference, "_PIECE_BYTES", steps * batch * len(cell.input_gates) * hidden * 4)
+    inferred, inferred_finals = fast.infer(cell, call)
+    assert torch.equal(inferred, output)
+    assert torch.equal(inferred_finals, finals)
+    assert pieces == ([steps] if len(cell.states) <= 2 and not cell.signals else [])
+
+
 def layer_and_input(kind="lstm", dtype=torch.float32):
     torch.manual_seed(0)
     layer = Recurrent(kind, 3, 8, dtype=dtype)

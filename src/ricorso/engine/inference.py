@@ -14,12 +14,15 @@ from ricorso.engine.call import COMPUTED_IN, Call, Saved
 from ricorso.engine.projection import Projection, threads_to_pack
 from ricorso.engine.team import torch_team
 from ricorso.equations.cell import Cell
-from ricorso.kernels.arguments import INDEX, Block, block
+from ricorso.kernels.arguments import INDEX, Arguments, Block, block
 from ricorso.kernels.fingerprint import fingerprint
 
 # a weight -> what it and its fellows looked like, the cell, and what was prepared
 _KEPT = WeakTensorKeyDictionary()
 _FEW = 65_536
+# Input parts of so many bytes are not made all at once: allocating them and fetching them back takes longer than more
+# runs. A piece of them stays in the cache that cores share.
+_MOST_BYTES, _PIECE_BYTES = 8 << 20, 2 << 20
 
 
 def infer(cell: Cell, call: Call) -> tuple[Tensor, Tensor]:
@@ -117,11 +120,14 @@ class Prepared:
         arguments = Block.from_buffer_copy(self._template)
         initial, size = call.initial.contiguous(), call.initial.element_size()
         alive = [initial]
+        at_once = steps
         if projection.takes(call):
             if self._projection is None:
                 self._projection = Projection(kernels, cell, call)
-            alive.append(self._projection.columns(call))
-            arguments[_COLUMNS] = alive[-1].data_ptr()
+            at_once = self._steps_at_once(call)
+            if at_once == steps:
+                alive.append(self._projection.columns(call))
+                arguments[_COLUMNS] = alive[-1].data_ptr()
         elif call.inputs.is_floating_point() or not (cell.product_gates and cell.input_gates):
             alive.append(products.project(cell, call))
             arguments[_COLUMNS] = alive[-1].data_ptr()
@@ -155,20 +161,52 @@ class Prepared:
         arguments[_REVERSE], arguments[_SEED], arguments[_FIRST_STEP] = call.reverse, call.seed, call.first_step
         chosen = sharing.plan(kernels, kernels.shape.inference, steps, -(-rows // steps))
         arguments[_THREADS], arguments[_SPLIT_UNITS] = chosen["threads"], chosen["split_units"]
-        kernels.run_block("infer", torch_team(), arguments)
+        if at_once < steps:
+            self._run_in_pieces(arguments, call.inputs.contiguous(), at_once)
+        else:
+            kernels.run_block("infer", torch_team(), arguments)
         return output, others
+
+    def _steps_at_once(self, call: Call) -> int:
+        """How many steps are projected before they are run: all, or what stays in the cache where all would not."""
+        assert self._projection is not None
+        simple = call.sizes is None and call.signals is None and not call.reverse and len(self.cell.states) <= 2
+        size = call.batch * self._projection.width * call.initial.element_size()
+        if not simple or size * call.steps <= _MOST_BYTES:
+            return call.steps
+        return min(call.steps, max(1, _PIECE_BYTES // size))
+
+    def _run_in_pieces(self, arguments: Arguments, inputs: Tensor, at_once: int) -> None:
+        """Project and run some steps, then the next; arguments: of the whole run, but for its columns."""
+        assert self._projection is not None
+        steps, batch = inputs.shape[:2]
+        columns = inputs.new_empty(at_once * batch, self._projection.width)
+        step = batch * self.kernels.shape.hidden * inputs.element_size()
+        arguments[_COLUMNS] = columns.data_ptr()
+        for begin in range(0, steps, at_once):
+            piece = inputs[begin : begin + at_once]
+            self._projection.fill(columns, piece)
+            arguments[_STEPS], arguments[_ROWS], arguments[_ARRIVALS] = len(piece), len(piece) * batch, 0
+            self.kernels.run_block("infer", torch_team(), arguments)
+            done = len(piece) * step
+            arguments[_INITIAL], arguments[_INITIAL_OTHERS] = (
+                arguments[place] + done - step for place in (_OUTPUT, _OTHERS)
+            )
+            for place in (_OUTPUT, _OTHERS):
+                arguments[place] += done
+            arguments[_FIRST_STEP] += len(piece)
 
 
 # Where the fields are in the argument block; looking them up by name takes as long as a small step.
 (
     _COLUMNS, _TOKEN_IDS, _TOKEN_TABLE, _PARAMETERS, _SIGNALS, _INITIAL, _INITIAL_OTHERS, _TEMPORARIES, _PLACES,
     _OFFSETS, _OUTPUT, _OTHERS, _STEPS, _BATCH, _ROWS, _REVERSE, _SEED, _FIRST_STEP, _THREADS,
-    _SPLIT_UNITS,
+    _SPLIT_UNITS, _ARRIVALS,
 ) = (
     INDEX[name]
     for name in (
         "columns", "token_ids", "token_table", "parameters", "signals", "initial", "initial_others", "temporaries",
         "places", "offsets", "output", "others", "steps", "batch", "rows", "reverse", "seed", "first_step",
-        "threads", "split_units",
+        "threads", "split_units", "arrivals",
     )
 )  # fmt: skip

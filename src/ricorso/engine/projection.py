@@ -30,10 +30,10 @@ class Projection:
 
     def __init__(self, kernels: Compiled, cell: Cell, call: Call) -> None:
         assert call.weight_ih is not None
-        self._kernels, self._width = kernels, kernels.shape.columns
+        self._kernels, self.width = kernels, kernels.shape.columns
         weight, bias = call.weight_ih.contiguous(), products.input_bias(cell, call)
         self._packed = weight.new_empty(kernels.packed_input_size(weight.shape[1]))
-        self._bias = weight.new_zeros(self._width) if bias is None else bias.contiguous()
+        self._bias = weight.new_zeros(self.width) if bias is None else bias.contiguous()
         values = {
             "threads": threads_to_pack(weight),
             "weight": weight.data_ptr(),
@@ -52,12 +52,17 @@ class Projection:
 
     def columns(self, call: Call) -> Tensor:
         """The input parts of every row, (time, batch, input gates * hidden_size); rows for a ragged batch."""
-        inputs, rows = call.inputs.contiguous(), call.rows
-        found = inputs.new_empty(*inputs.shape[:-1], self._width)
-        threads = threads_for(rows * self._width * self._depth)
+        inputs = call.inputs.contiguous()
+        found = inputs.new_empty(*inputs.shape[:-1], self.width)
+        self.fill(found, inputs)
+        return found
+
+    def fill(self, columns: Tensor, inputs: Tensor) -> None:
+        """Write the input parts of inputs (..., input_size) to the beginning of `columns`; both without gaps."""
+        rows = inputs.numel() // self._depth
+        threads = threads_for(rows * self.width * self._depth)
         arguments = Block.from_buffer_copy(self._template)
         arguments[_THREADS] = min(threads, self._kernels.shape.projection.count)
-        arguments[_BATCH], arguments[_COLUMNS] = rows, found.data_ptr()
+        arguments[_BATCH], arguments[_COLUMNS] = rows, columns.data_ptr()
         arguments[_INPUTS] = inputs.data_ptr()
         self._kernels.run_block("project", torch_team(), arguments)
-        return found
