@@ -49,8 +49,12 @@ class CompiledLayer:
         table = packed_ih = None
         if ids is None:
             packed_ih = _aligned(kernels.packed_input_size(weight_ih.shape[1]), dtype)
-            values = {"weight": weight_ih.ctypes.data, "packed_input": packed_ih.ctypes.data}
-            kernels.run("pack_input", ALONE, {**values, "depth": weight_ih.shape[1]})
+            values = {
+                "weight": weight_ih.ctypes.data,
+                "packed_input": packed_ih.ctypes.data,
+                "depth": weight_ih.shape[1],
+            }
+            kernels.run("pack_input", ALONE, values)
         else:
             table = np.ascontiguousarray(weight_ih.T + bias)
         parameters = np.zeros(0, dtype) if weights.parameters is None else np.ascontiguousarray(weights.parameters)

@@ -82,9 +82,11 @@ def _product(a: Tensor, b: "Tensor | _Rows", result: Tensor, add: bool) -> None:
     """result = or += a @ b by kernels, for which `a` may have gaps or be a transpose; b: without gaps, or its rows."""
     from ricorso.kernels.dense import dense
 
-    (rows, depth), kernels, apart = a.shape, dense(DTYPES[a.dtype]), isinstance(b, _Rows)
-    units = b.units if isinstance(b, _Rows) else b.shape[1]
-    weight, table = (0, b.addresses.data_ptr()) if isinstance(b, _Rows) else (b.data_ptr(), 0)
+    (rows, depth), kernels = a.shape, dense(DTYPES[a.dtype])
+    if isinstance(b, _Rows):
+        units, weight, table = b.units, 0, b.addresses.data_ptr()
+    else:
+        units, weight, table = b.shape[1], b.data_ptr(), 0
     threads = threads_for(rows * depth * units)
     for begin in range(0, depth, _SUMMED_AT_ONCE):
         kernels.run(
@@ -95,7 +97,7 @@ def _product(a: Tensor, b: "Tensor | _Rows", result: Tensor, add: bool) -> None:
             a.stride(0),
             weight + begin * units * a.element_size(),
             step=a.stride(1),
-            rows=table + 8 * begin if apart else 0,
+            rows=table and table + 8 * begin,
             team=torch_team(),
             threads=threads,
         )
@@ -249,7 +251,7 @@ def _outer_of_ragged(call: Call, wanted: list[tuple[Tensor, Tensor]], output: Te
     starts = last_rows(call.sizes, call.batch, not call.reverse)
     before = rows_before(call.sizes, starts, call.reverse, call.grid)
     if call.heads == 1 and output.is_cpu and output.is_contiguous():
-        rows = _rows_before(before, starts, output, call.initial[0].contiguous())
+        rows = _where_states_before_are(before, starts, output, call.initial[0].contiguous())
         if all(_by_kernel(gradients.t(), rows) for gradients, _ in wanted):
             for gradients, result in wanted:
                 _product(gradients.t(), rows, result, add=False)
@@ -262,7 +264,7 @@ def _outer_of_ragged(call: Call, wanted: list[tuple[Tensor, Tensor]], output: Te
             _outer(gradients[piece], earlier, result, call.heads, add=begin > 0)
 
 
-def _rows_before(before: Tensor, starts: Tensor, output: Tensor, initial: Tensor) -> _Rows:
+def _where_states_before_are(before: Tensor, starts: Tensor, output: Tensor, initial: Tensor) -> _Rows:
     """What each row started from, where it is; before, starts: as for `states_before`."""
     units = initial.shape[1]
     size = units * initial.element_size()

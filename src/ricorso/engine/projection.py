@@ -59,7 +59,7 @@ class Projection:
 
     def fill(self, columns: Tensor, inputs: Tensor) -> None:
         """Write the input parts of inputs (..., input_size) to the beginning of `columns`; both without gaps."""
-        rows = inputs.numel() // self._depth
+        rows = inputs.shape[:-1].numel()
         threads = threads_for(rows * self.width * self._depth)
         arguments = Block.from_buffer_copy(self._template)
         arguments[_THREADS] = min(threads, self._kernels.shape.projection.count)

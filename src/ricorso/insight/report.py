@@ -68,6 +68,8 @@ def _page(
     measured = thinned(validations, ["validation_loss"])
     curves = {"step": thinned(steps, CURVES), "validation": {"x": measured["x"], "loss": measured["validation_loss"]}}
     known_cell, subject = from_json(cell), SUBJECTS[config["task"]]
+    if made is None:
+        made = _samples(samples, validations) if samples else _said_before(run, subject)
     name = run.resolve().name
     body = filled(
         files("ricorso.insight") / "report_page.html",
@@ -77,7 +79,7 @@ def _page(
         loss_title=subject.loss,
         skipped=_skipped(steps) + _time(lines),
         made_title=subject.made,
-        made=made or (_samples(samples, validations) if samples else _said_before(run, subject)),
+        made=made,
         usage=_usage(run, subject),
         inside=inside,
         cell_title=escape(f"{known_cell.title}. {known_cell.paper}."),

@@ -46,13 +46,13 @@ def emit_steps(
 
         def each_step(s: Value, _: list[Value]) -> list[Value]:
             frame.begin(s, backward)
-            emitted = _Emission(frame, units, rows, scratch, projecting)
+            emitted = _Emission(frame, units, rows, scratch)
             met = 0
             for place, part in enumerate(schedule.passes):
                 if part.groups:
                     met += 1
                     meet(s, met)
-                    emitted.tiles(part, direction.tiles[place], direction.packed[place])
+                    emitted.tiles(part, direction.tiles[place], direction.packed[place], projecting and met == 1)
                 else:
                     emitted.rows_alone(part)
             if each_time > met:
@@ -80,20 +80,22 @@ def _scratch(b: ir.IRBuilder, frame: Frame, direction: Direction) -> Value | Non
 class _Emission:
     """The code of one step; values stored by earlier sweeps are known to be in memory."""
 
-    def __init__(self, frame: Frame, units: Span, rows: Rows, scratch: Value | None, projecting: bool) -> None:
+    def __init__(self, frame: Frame, units: Span, rows: Rows, scratch: Value | None) -> None:
         self.frame, self.b, self.v = frame, frame.b, frame.v
-        self.units, self.rows, self.scratch, self.projecting = units, rows, scratch, projecting
+        self.units, self.rows, self.scratch = units, rows, scratch
         self.count = rows.count(frame.step.active)
         self.schedule = frame.direction.schedule
         self.instructions = self.schedule.program.instructions
         self.done: set[int] = set()
         self.chains: dict[int, int] = {}
 
-    def tiles(self, part: Pass, tile: Tile | None, packed: tuple[PackedGroup, ...]) -> None:
-        """Products into the scratch memory, tile by tile, and what follows from them."""
+    def tiles(self, part: Pass, tile: Tile | None, packed: tuple[PackedGroup, ...], projecting: bool) -> None:
+        """Products into the scratch memory, tile by tile, and what follows from them.
+
+        projecting: each tile's input parts are made before.
+        """
         assert tile is not None
         b, v = self.b, self.v
-        projecting, self.projecting = self.projecting, False
         if tile.heads == 1:
             first = b.sdiv(self.units[0], I64(tile.covered))
             last = b.sdiv(b.add(self.units[1], I64(tile.covered - 1)), I64(tile.covered))
